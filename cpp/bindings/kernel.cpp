@@ -49,7 +49,20 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
                           to_array(std::move(second), {z.size()}));
 }
 
-// For loops that call it often: it allocates no arrays, and computes a derivative only on request.
+py::tuple evaluate_with_errors(const Activation& activation, const Array& z) {
+    const auto n = static_cast<std::size_t>(z.size());
+    std::vector<double> value(n), slope(n), value_error(n), slope_error(n);
+    {
+        const py::gil_scoped_release release;
+        activation.program.evaluate_with_errors(
+            z.data(), n, {value.data(), slope.data(), value_error.data(), slope_error.data()});
+    }
+    return py::make_tuple(
+        to_array(std::move(value), {z.size()}), to_array(std::move(slope), {z.size()}),
+        to_array(std::move(value_error), {z.size()}), to_array(std::move(slope_error), {z.size()}));
+}
+
+// For loops that call it often: it allocates no arrays, and computes a derivative only if asked to.
 void evaluate_into(const Activation& activation, const py::array_t<double, py::array::c_style>& z,
                    py::array_t<double, py::array::c_style> value,
                    std::optional<py::array_t<double, py::array::c_style>> slope) {
@@ -155,6 +168,7 @@ void bind_kernel(py::module_& module) {
              py::arg("parameter"), py::arg("near_zero") = py::none())
         .def_property_readonly("has_form", [](const Activation& a) { return a.form.has_value(); })
         .def("evaluate", &evaluate, py::arg("z"))
+        .def("evaluate_with_errors", &evaluate_with_errors, py::arg("z"))
         .def("evaluate_into", &evaluate_into, py::arg("z").noconvert(),
              py::arg("value").noconvert(), py::arg("slope").noconvert())
         .def("breaks", &breaks, py::arg("reach"))

@@ -53,6 +53,9 @@ class Activation:
     @property
     def has_form(self) -> bool: ...
     def evaluate(self, z: ArrayLike) -> tuple[Floats, Floats, Floats]: ...  # s, s', s'' [n]
+    def evaluate_with_errors(  # s, s' and bounds of their rounding errors [n]
+        self, z: ArrayLike
+    ) -> tuple[Floats, Floats, Floats, Floats]: ...
     def evaluate_into(  # fills value and, where it is there, slope; all C-contiguous, of one size
         self, z: Floats, value: Floats, slope: Floats | None
     ) -> None: ...

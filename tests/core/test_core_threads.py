@@ -213,6 +213,9 @@ CALLS: dict[str, Call] = {
     "Activation": lambda _: activation("silu").core.has_form,
     "Activation.has_form": lambda _: activation("relu").core.has_form,
     "Activation.evaluate": lambda _: through_layers(lambda a: activation(a).core.evaluate(X)),
+    "Activation.evaluate_with_errors": lambda _: through_layers(
+        lambda a: activation(a).core.evaluate_with_errors(X)
+    ),
     "Activation.evaluate_into": lambda _: evaluated_into(),
     "Activation.breaks": lambda _: through_layers(lambda a: activation(a).core.breaks(1e3)),
     "Activation.jumps": lambda _: through_layers(lambda a: activation(a).core.jumps(1e3)),

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from nnth import _core
 
 Array = NDArray[np.float64]
-POINTS = 1000  # points per range
-ULPS = 2.0  # the bound of vmath.hpp
+POINTS = 1000  # a range
+ULPS = 2.0  # what vmath.hpp promises
+# What operations.hpp takes for the rounding of activations.
+SHARP_ULPS, MIDDLE_ULPS, WIDE_ULPS = 0.8, 1.0, 1.6
 
 
 def uniform(low: float, high: float) -> Array:
@@ -107,16 +109,24 @@ SPECIAL: dict[str, list[tuple[float, float]]] = {
 }
 
 
+MEASURED = {
+    **dict.fromkeys(("exp", "log", "log1p", "sin", "cos"), SHARP_ULPS),
+    **dict.fromkeys(("atan", "erf"), MIDDLE_ULPS),
+    **dict.fromkeys(("expm1", "tanh", "sigmoid", "erfc"), WIDE_ULPS),
+}
+
+
 def test_tables_name_every_function() -> None:
-    assert FUNCTIONS.keys() == RANGES.keys() == SPECIAL.keys()
+    assert FUNCTIONS.keys() == RANGES.keys() == SPECIAL.keys() == MEASURED.keys()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_within_two_ulps(name: str) -> None:
+def test_within_the_ulps_of_operations(name: str) -> None:
     with mpmath.workdps(40):
         for x in RANGES[name]:
             exact = [FUNCTIONS[name](mpmath.mpf(value)) for value in x.tolist()]
-            assert ulps(_core.vmath(name, x), exact) <= ULPS, (float(x.min()), float(x.max()))
+            found = ulps(_core.vmath(name, x), exact)
+            assert found <= MEASURED[name] <= ULPS, (float(x.min()), float(x.max()))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -52,8 +52,8 @@ struct OneInput {
     // E[(z s'(z))^2], for the error due to independent errors of two variances. 0 if pair() uses
     // the difference of variances.
     double scaled_derivative_square = 0;
-    // The root mean squares of the rounding errors of s and s', relative to those of s and s'. They
-    // exceed the rounding of a number if terms of s cancel.
+    // Bounds of the root mean squares of the rounding errors of s and s', relative to those of s
+    // and s': more than the rounding of a number where terms of s cancel. 0 by a closed form.
     double noise = 0, derivative_noise = 0;
 };
 

@@ -49,7 +49,7 @@ HermiteExpansion hermite_expansion(const Program& program, double variance, std:
     HermiteExpansion out{fine.coefficients(), {}, s.square, s.square_error * s.square};
     for (std::size_t k = 0; k < terms; ++k) {
         const double moved = std::fabs(out.coefficients[k] - coarse.coefficients()[k]);
-        out.errors.push_back(moved + kRounding * std::sqrt(s.square));
+        out.errors.push_back(moved + (kRounding + s.noise) * std::sqrt(s.square));
     }
     return out;
 }

@@ -19,9 +19,6 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
-constexpr double kRounding = 4e-16;
-
 Signed scaled(const Signed& sum, double factor) {
     return {sum.total * factor, sum.size * factor};
 }
@@ -251,7 +248,7 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
         slope = finer(slope, scaled(slope_smooth, 1.0 / q));
     }
     out.second_derivative = second_derivative.total,
-    out.second_derivative_rounding = kRounding * second_derivative.size;
+    out.second_derivative_size = second_derivative.size;
     out.slope_response = slope.total;
     for (const Break& at : breaks) {
         if (!at.jumps() && !at.steep) continue;

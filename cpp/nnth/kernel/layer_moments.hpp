@@ -9,16 +9,15 @@
 
 namespace nnth::kernel {
 
-// For z ~ N(0, k). `second_derivative_rounding` is the rounding error of the second derivative, an
-// estimate.
+// For z ~ N(0, k).
 struct OneMoments {
-    double square;                      // E[s^2]
-    double square_var;                  // Var[s^2]
-    double second_derivative;           // d^2 E[s^2]/dk^2
-    double second_derivative_rounding;  // absolute
-    double slope;           // E[s'^2]; if s jumps it is infinite, and the next two are NaN
-    double slope_var;       // Var[s'^2], infinite for |z|^p with p <= 3/4
-    double slope_response;  // d E[s'^2]/dk
+    double square;                  // E[s^2]
+    double square_var;              // Var[s^2]
+    double second_derivative;       // d^2 E[s^2]/dk^2
+    double second_derivative_size;  // the sum of the absolute values of its terms
+    double slope;                   // E[s'^2]; if s jumps it is infinite, and the next two are NaN
+    double slope_var;               // Var[s'^2], infinite for |z|^p with p <= 3/4
+    double slope_response;          // d E[s'^2]/dk
 };
 
 // The entries of the kernel of two inputs, in this order.

@@ -28,36 +28,38 @@ constexpr double kNearlyParallel = 1e-17;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
 
-// The rounding of s is estimated from its change between z and a neighbor at this relative
-// distance, minus the change by its derivatives; the third derivative contributes less than
-// rounding.
-constexpr double kBeside = 0x1p-36;
-constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is within this distance
+// Averages of bounds of rounding errors need two digits, for which few points a panel suffice.
+constexpr int kNoisePoints = 4;
 
-// Sets `noise` and `derivative_noise` from samples and the weights of a grid.
-void measure_noise(const Program& program, const Resolution& resolution, const Grid& grid,
-                   const Samples& s, OneInput& out) {
-    const std::size_t n = grid.size();
-    std::vector<double> z(n), value(n), slope(n);
-    for (std::size_t i = 0; i < n; ++i) z[i] = s.z[i] * (1.0 + kBeside);
-    program.evaluate(z.data(), n, {value.data(), slope.data()});
-    double square = 0.0, derivative_square = 0.0, of_values = 0.0, of_slopes = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-        const bool at_kink =
-            std::ranges::any_of(resolution.singular_slopes(), [&](const SingularSlope& law) {
-                return std::fabs(s.z[i] - law.at) < kBesideKink * std::fabs(law.at);
-            });
-        if (at_kink || s.slope[i] == 0.0) continue;
-        const double step = z[i] - s.z[i], w = grid.weight[i];
-        const double slope_between = s.slope[i] + 0.5 * step * s.curvature[i];
-        const double off = value[i] - s.value[i] - step * slope_between;
-        const double slope_off = slope[i] - s.slope[i] - step * s.curvature[i];
-        square += w * s.value[i] * s.value[i], derivative_square += w * s.slope[i] * s.slope[i];
-        if (std::isfinite(off)) of_values += w * off * off;
-        if (std::isfinite(slope_off)) of_slopes += w * slope_off * slope_off;
+// The bound of the error relative to the exact number that follows from one of the absolute error:
+// infinite where the exact number may be 0, and 1 where only the computed one is.
+double relative_bound(double error, double computed) {
+    if (error == 0.0) return 0.0;
+    if (computed == 0.0) return 1.0;
+    return error < computed ? error / (computed - error) : std::numeric_limits<double>::infinity();
+}
+
+// E[f^2] and what errors of f change in it.
+struct NoisySquare {
+    double square = 0.0, change = 0.0, errors = 0.0;
+
+    void add(double weight, double value, double error) {
+        square += weight * value * value;
+        if (!std::isfinite(error)) return;
+        change += weight * (2.0 * std::fabs(value) + error) * error;
+        errors += weight * error * error;
     }
-    out.noise = square > 0.0 ? std::sqrt(of_values / square) : 0.0;
-    out.derivative_noise = derivative_square > 0.0 ? std::sqrt(of_slopes / derivative_square) : 0.0;
+
+    // The root mean square of the errors, relative to that of f.
+    double noise() const {
+        if (errors == 0.0) return 0.0;
+        return square > 0.0 ? std::sqrt(errors / square) : std::numeric_limits<double>::infinity();
+    }
+};
+
+// What the rounding of a point z changes in s, z s'/2^53, relative to the root mean square of s.
+double points_noise(const OneInput& s) {
+    return s.square > 0.0 ? 0x1p-53 * std::sqrt(s.scaled_derivative_square / s.square) : 0.0;
 }
 
 bool nearly_parallel(const Correlation& rho) {
@@ -85,6 +87,7 @@ PanelExpectation::PanelExpectation(Program program)
     : program_(std::move(program)),
       fine_(gauss_legendre(kFinePoints)),
       coarse_(gauss_legendre(kCoarsePoints)),
+      noise_(gauss_legendre(kNoisePoints)),
       resolution_(std::make_shared<Resolution>(program_, 64.0)) {}
 
 void PanelExpectation::prepare(double k) {
@@ -122,6 +125,34 @@ double PanelExpectation::extent(double q, double negligible) const {
     return first > 0.0 ? found : kLeastExtent;
 }
 
+// Sets `noise` and `derivative_noise`, and adds what they change to the errors of `out`, which are
+// relative.
+void PanelExpectation::add_noise(const std::vector<double>& panels,
+                                 const std::vector<SlopeCut>& cuts, double q, OneInput& out) const {
+    Grid grid;
+    grid.make(panels, noise_);
+    const std::size_t n = grid.size();
+    Samples s, error;
+    for (std::vector<double>* values : {&s.z, &s.value, &s.slope, &error.value, &error.slope}) {
+        values->resize(n);
+    }
+    for (std::size_t i = 0; i < n; ++i) s.z[i] = q * grid.x[i];
+    program_.evaluate_with_errors(
+        s.z.data(), n, {s.value.data(), s.slope.data(), error.value.data(), error.slope.data()});
+    s.settle();
+    for (const SlopeCut& cut : cuts) cut.clear(grid.x, s), cut.clear(grid.x, error);
+    NoisySquare value, slope;
+    for (std::size_t i = 0; i < n; ++i) {
+        value.add(grid.weight[i], s.value[i], error.value[i]);
+        slope.add(grid.weight[i], s.slope[i], error.slope[i]);
+    }
+    out.noise = value.noise(), out.derivative_noise = slope.noise();
+    out.square_error += relative_bound(value.change, out.square);
+    if (std::isfinite(out.derivative_square)) {
+        out.derivative_error += relative_bound(slope.change, out.derivative_square);
+    }
+}
+
 OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
                                    const Resolution& resolution) const {
     Edges edges;
@@ -131,16 +162,15 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     const std::vector<SlopeCut> cuts =
         slope_cuts(resolution, {0.0, q}, extent, {CutFor::square, coarse});
     for (const SlopeCut& cut : cuts) cut.add_edges(edges);
+    const std::vector<double>& panels = edges.panels();
     Grid grid;
-    grid.make(edges.panels(), coarse ? coarse_ : fine_);
+    grid.make(panels, coarse ? coarse_ : fine_);
     Samples s;
     s.evaluate(program_, grid.x, 0.0, q, true);
     s.settle();
     for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
-    if (!coarse) measure_noise(program_, resolution, grid, s, out);
-    // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: the sum that cancels less
-    // is used.
+    // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
@@ -175,6 +205,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     // Beside an infinite slope s'^2 and s s'' are not integrable one by one.
     out.curvature = cuts.empty() && direct.size < stein.size ? direct.total : stein.total;
     out.scaled_derivative_square *= q * q;
+    if (!coarse) add_noise(panels, cuts, q, out);
     return out;
 }
 
@@ -185,11 +216,13 @@ OneInput PanelExpectation::one(double k) const {
     const auto resolution = resolution_to(q * reach);
     OneInput out = sum_one(q, reach, false, *resolution);
     const OneInput coarse = sum_one(q, reach, true, *resolution);
-    out.square_error =
-        std::max(kRounding, 2.0 * out.noise) + relative_difference(out.square, coarse.square);
-    if (k == 0.0) out.square = square_beside_zero(program_);
-    out.derivative_error += std::max(kRounding, 2.0 * out.derivative_noise) +
-                            relative_difference(out.derivative_square, coarse.derivative_square);
+    out.square_error += kRounding + relative_difference(out.square, coarse.square);
+    if (k == 0.0) {
+        out.square = square_beside_zero(program_);
+        if (out.square == 0.0) out.square_error = 0.0;  // a limit, whatever rounding makes of s
+    }
+    out.derivative_error +=
+        kRounding + relative_difference(out.derivative_square, coarse.derivative_square);
     if (std::isinf(out.derivative_square)) out.derivative_error = 0.0;
     return out;
 }
@@ -247,17 +280,22 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
         const double moved =
             std::fabs(out.correlation.minus < 1.0 ? out.correlation.minus - other.minus
                                                   : out.correlation.plus - other.plus);
-        // s_a - s_b is a difference of rounded values: half the digits of sqrt(nearest) are lost.
-        const double rounding = std::max(kRounding, a.noise + b.noise);
-        out.correlation_error = rounding / std::sqrt(nearest) + moved / nearest;
+        // s_a - s_b is a difference of rounded values at rounded points: half the digits of
+        // sqrt(nearest) are lost.
+        const double rounding = kRounding + a.noise + b.noise + points_noise(a) + points_noise(b);
+        const double difference = rounding / std::sqrt(2.0 * nearest);
+        out.correlation_error = rounding + (2.0 + difference) * difference + moved / nearest;
     }
     const double diagonal = geometric_mean(a.derivative_square, b.derivative_square);
     const double scale =
         std::isfinite(diagonal) && diagonal > 0.0 ? diagonal : std::fabs(fine.slope);
     const double moved = fine.slope == coarse.slope ? 0.0 : std::fabs(fine.slope - coarse.slope);
-    const double rounding = std::max(kRounding, a.derivative_noise + b.derivative_noise);
+    const double noise = a.derivative_noise + b.derivative_noise;
     out.derivative_error = kRounding;
-    if (scale > 0.0) out.derivative_error += (moved + rounding * fine.slope_size) / scale;
+    if (scale > 0.0) {
+        out.derivative_error += (moved + kRounding * fine.slope_size) / scale +
+                                noise * std::max(1.0, fine.slope_size / scale);
+    }
     return out;
 }
 

@@ -9,6 +9,7 @@
 #include "nnth/kernel/pair_sums.hpp"
 #include "nnth/kernel/program.hpp"
 #include "nnth/kernel/resolution.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 #include "nnth/numerics/quadrature.hpp"
 
 namespace nnth::kernel {
@@ -18,10 +19,11 @@ namespace nnth::kernel {
 // z_b given z_a; the outer panels shrink towards the kinks of s(z_b), which the inner sum smooths
 // over a width sqrt(1 - rho^2). Gaps E[(s_a - s_b)^2] are summed directly, never subtracted.
 //
-// Errors are the difference between rules of 16 and 12 points per panel, so they overestimate.
-// Panels end at kinks, so that functions with kinks are as accurate as smooth ones: about 1e-14
-// relative, and 1e-16/sqrt(minus) for a small `minus`. Cost: a few hundred evaluations of s for one
-// input, 3e4 to 3e5 for two.
+// Errors are the difference between rules of 16 and 12 points per panel, so they overestimate, and
+// bounds of what the rounding of s and s' changes (Program::evaluate_with_errors).
+// Kinks are split at, hence as good as smooth activations: about 1e-14 relative, and
+// 1e-16/sqrt(minus) for a small `minus`. Cost: a few hundred evaluations of s for one input, 3e4 to
+// 3e5 for two.
 class PanelExpectation final : public Expectation {
   public:
     explicit PanelExpectation(Program program);
@@ -73,6 +75,8 @@ class PanelExpectation final : public Expectation {
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const;
     OneInput sum_one(double q, double extent, bool coarse, const Resolution& resolution) const;
+    void add_noise(const std::vector<double>& panels, const std::vector<SlopeCut>& cuts, double q,
+                   OneInput& out) const;
     double extent(double q, double negligible) const;
 
     // A resolution out to z at least: the prepared one, or a new one beyond its range. Without the
@@ -80,7 +84,7 @@ class PanelExpectation final : public Expectation {
     std::shared_ptr<const Resolution> resolution_to(double z) const;
 
     Program program_;
-    Rule fine_, coarse_;
+    Rule fine_, coarse_, noise_;
     std::shared_ptr<const Resolution> resolution_;
     double prepared_ = 1.0;  // the first resolution reaches further than variance 1 does
 };

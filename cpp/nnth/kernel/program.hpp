@@ -56,6 +56,14 @@ struct Jets {
     double* second = nullptr;
 };
 
+// Values and derivatives, and bounds of their rounding errors.
+struct WithErrors {
+    double* value;
+    double* slope;
+    double* value_error;
+    double* slope_error;
+};
+
 // The Taylor polynomials of a function on both sides of 0: coefficients of 1, z, z^2, ..., which
 // are exact to rounding for |z| < radius, with their first two derivatives. They are needed where
 // the terms of an expression cancel, as in softplus(z) - log(2), whose program loses all digits
@@ -80,10 +88,21 @@ class Program {
     // a kink or jump the derivative is the mean of both sides, without the delta of a jump.
     void evaluate(const double* z, std::size_t n, const Jets& out) const;
 
-    // The exponents of all powers in the program, 1/2 for a square root.
+    // Values and derivatives at the n points z, and what rounding may have changed in them, to
+    // first order: each operation carries the errors of its operands on and adds its own, so that
+    // terms that cancel show. It takes about three times as long as evaluate().
+    void evaluate_with_errors(const double* z, std::size_t n, const WithErrors& out) const;
+
+    // Whether it has sums or differences, whose terms may cancel.
+    bool has_sums() const;
+
+    // The exponents of all powers in it, 1/2 for a square root.
     std::vector<double> exponents() const;
 
   private:
+    template <int Order>
+    void evaluate_blocks(const double* z, std::size_t n, const Jets& out) const;
+
     std::vector<Instruction> instructions_;
     std::optional<NearZero> near_zero_;
 };

@@ -39,6 +39,12 @@ struct Errors {
     }
 };
 
+// What a factor makes of an error; of an infinite one, of a number of which nothing is known, a
+// factor of 0 leaves nothing.
+double share(double factor, double error) {
+    return factor == 0.0 ? 0.0 : factor * error;
+}
+
 Layer layer_of(const Affine& map) {
     Layer out{};
     out.k_aa = map.k.a, out.k_bb = map.k.b, out.difference = map.k.difference;
@@ -91,22 +97,24 @@ class Step {
         const double cw = config_.cw;
         if (cw == 0.0) return out;  // a number outside the range of doubles, times 0, is 0
         const auto variance = [&](const OneInput& s, double k, double next, double error) {
-            if (next == 0.0) return 0.0;
-            return kRounding +
-                   cw * (std::fabs(s.curvature) * k * error + s.square * s.square_error) / next;
+            if (next == 0.0) return s.square_error < 1.0 ? 0.0 : 1.0;  // 1 of a 0 that is not exact
+            const double carried = share(std::fabs(s.curvature) * k, error);
+            return kRounding + cw * (carried + share(s.square, s.square_error)) / next;
         };
         out.k_a = variance(a_, from_.k_aa, to.k_aa, errors.k_a);
         out.k_b = variance(b_, from_.k_bb, to.k_bb, errors.k_b);
         const double norm = geometric_mean(to.k_aa, to.k_bb);
         if (norm > 0.0) {
             const double k = geometric_mean(from_.k_aa, from_.k_bb);
-            const double local = geometric_mean(a_.square, b_.square) * pair_.correlation_error *
-                                 nearest_end(pair_.correlation);
+            const double local =
+                share(geometric_mean(a_.square, b_.square) * nearest_end(pair_.correlation),
+                      pair_.correlation_error);
             const double slope =
                 std::isfinite(pair_.derivative_product) ? pair_.derivative_product : 0.0;
-            out.rho =
-                cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
-                nearest_end(to.rho) * (kRounding + growth_deviation() * (errors.k_a + errors.k_b));
+            const double carried = share(std::fabs(slope) * k, errors.rho);
+            const double bent = share(growth_deviation(), errors.k_a + errors.k_b);
+            out.rho = cw * (carried + local + apart(errors)) / norm +
+                      share(nearest_end(to.rho), kRounding + bent);
         }
         out.theta = theta_error(errors, to, out.largest());
         return out;
@@ -157,14 +165,15 @@ class Step {
         const double end = nearest_end(from_.rho);
         const double moved =
             std::max({a_.derivative_error, b_.derivative_error, pair_.derivative_error}) +
-            0.5 * growth_deviation() * (errors.k_a + errors.k_b);
+            0.5 * share(growth_deviation(), errors.k_a + errors.k_b);
         const double turn = end > 0.0 ? errors.rho / end : 0.0;
         if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
         if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
         const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.derivative_product) / slope : 0.0;
         const double carried = std::min(1.0, config_.cw * slope * before / after);
-        return kRounding + carried * (errors.theta + moved + turn * std::max(0.0, lack)) +
-               (1.0 - carried) * kernel_error;
+        const double turned = share(std::max(0.0, lack), turn);
+        return kRounding + share(carried, errors.theta + moved + turned) +
+               share(1.0 - carried, kernel_error);
     }
 
     // If the diagonals of Theta are infinite, the error is relative to |Theta_ab| or to the

@@ -25,10 +25,12 @@ constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those fur
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-// Panels this narrow, relatively, may contain an infinite slope.
-constexpr double kHidden = 0x1p-45;
-constexpr double kHiddenApart = 0x1p-36;  // if there is one within this relative distance
-constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are equal
+constexpr double kHidden = 0x1p-45;       // panels this narrow, relatively, hide an infinite slope
+constexpr double kHiddenApart = 0x1p-36;  // of which there is one within this relative distance
+// The least width, relative to the distance from 0, of panels where rounding may exceed the
+// tolerance: the sizes to which that is relative grow on the way out, and panels near 0 are wide.
+constexpr double kLeastNoisy = 0x1p-3;
+constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are the same
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -188,9 +190,9 @@ class Search {
         sizes_.slope = std::max(sizes_.slope, largest(slope.data(), kPoints));
         // A sample is taken at a rounded z, which changes the value of a steep function.
         const double rounding = kArgumentRounding * std::max(std::fabs(a), std::fabs(b));
-        const double value_noise = rounding * largest(slope.data(), kPoints);
-        const double derivative_noise = rounding * largest(curvature.data(), kPoints);
-        // A known break beside an end may lie slightly inside the panel.
+        const Sizes noise{rounding * largest(slope.data(), kPoints),
+                          rounding * largest(curvature.data(), kPoints)};
+        // A break known beside an end may lie a little inside, as it may lie on any end.
         const auto margin = [this](double end) {
             return known(end) ? 8.0 * Resolution::finest(end) : kArgumentRounding * std::fabs(end);
         };
@@ -200,11 +202,28 @@ class Search {
             const double at = z[kPoints + i];
             near_end[i] = std::fabs(at - a) <= margin_a || std::fabs(at - b) <= margin_b;
         }
-        return probe_.polynomial(value, sizes_.value, value_noise, near_end) &&
-               probe_.polynomial(slope, sizes_.slope, derivative_noise, near_end);
+        const auto resolved = [&](const Sizes& off) {
+            return probe_.polynomial(value, sizes_.value, off.value, near_end) &&
+                   probe_.polynomial(slope, sizes_.slope, off.slope, near_end);
+        };
+        if (resolved(noise)) return true;
+        const bool narrow = std::fabs(b - a) < kLeastNoisy * std::max(std::fabs(a), std::fabs(b));
+        if (narrow || !program_.has_sums()) return false;
+        const Sizes terms = rounding_of(z);
+        return resolved({noise.value + terms.value, noise.slope + terms.slope});
     }
 
   private:
+    // The largest bounds of the rounding of s and s', which are far above that of a number where
+    // terms of s cancel.
+    Sizes rounding_of(const Probe::Values& z) const {
+        Probe::Values value, slope, value_error, slope_error;
+        program_.evaluate_with_errors(
+            z.data(), z.size(),
+            {value.data(), slope.data(), value_error.data(), slope_error.data()});
+        return {largest(value_error.data(), z.size()), largest(slope_error.data(), z.size())};
+    }
+
     bool known(double z) const {
         return std::fabs(z) <= kFinest || beside(known_breaks_, z);  // 0 is always an edge
     }

@@ -92,16 +92,17 @@ std::optional<double> known_power(const Program& program, double power, double t
 std::optional<SingularSlope> singular_side(const Program& program, double at, double side,
                                            const Ladder& ladder) {
     const double unit = unit_of(at);
-    double d[3], z[3], value[3], s[3];
+    double d[3], z[3], value[3], s[3], value_error[3], error[3];
     for (int i = 0; i < 3; ++i) {
         d[i] = std::ldexp(unit, -(ladder.first + i * ladder.step));
         z[i] = at + side * d[i];
     }
-    program.evaluate(z, 3, {value, s});
+    program.evaluate_with_errors(z, 3, {value, s, value_error, error});
     if (!std::isfinite(s[0]) || !std::isfinite(s[1]) || !std::isfinite(s[2])) return std::nullopt;
     const double first = s[1] - s[0], second = s[2] - s[1];
-    if (std::fabs(first) <= kChange * std::fabs(s[1])) return std::nullopt;
-    if (std::fabs(second) <= kChange * std::fabs(s[2])) return std::nullopt;
+    // Where terms of s cancel their rounding looks like a slope that grows.
+    if (std::fabs(first) <= kChange * std::fabs(s[1]) + error[0] + error[1]) return std::nullopt;
+    if (std::fabs(second) <= kChange * std::fabs(s[2]) + error[1] + error[2]) return std::nullopt;
     const double power = -std::log2(second / first) / ladder.step;
     // Otherwise it is NaN: the signs differ.
     if (!(power > -1.0 && power < -kLeastPower)) return std::nullopt;

@@ -1,5 +1,6 @@
 #include "nnth/kernel/vertex.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -27,6 +28,8 @@ struct LayerAction {
     TripleSquare response;                          // A
     std::array<TripleSquare, 3> second_derivative;  // [I][P][Q]
     std::array<TripleSquare, 3> second_derivative_error;
+    double rounding;  // the relative error of these by rounding, which exceeds that of a number if
+                      // terms of s cancel
 };
 
 Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inverse_width) {
@@ -34,13 +37,13 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
     for (std::size_t i = 0; i < 3; ++i) {
         for (std::size_t j = 0; j < 3; ++j) {
             double sum = inverse_width * layer.source[i][j];
-            double error = kRounding * std::fabs(sum);
+            double error = layer.rounding * std::fabs(sum);
             for (std::size_t p = 0; p < 3; ++p) {
                 for (std::size_t q = 0; q < 3; ++q) {
                     const double a = layer.response[i][p] * layer.response[j][q];
                     sum += a * from.v[p][q];
-                    error +=
-                        std::fabs(a) * (from.v_error[p][q] + kRounding * std::fabs(from.v[p][q]));
+                    error += std::fabs(a) *
+                             (from.v_error[p][q] + layer.rounding * std::fabs(from.v[p][q]));
                 }
             }
             to.v[i][j] = sum, to.v_error[i][j] = error;
@@ -49,7 +52,7 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
         for (std::size_t p = 0; p < 3; ++p) {
             const double a = layer.response[i][p];
             sum += a * from.g[p];
-            error += std::fabs(a) * (from.g_error[p] + kRounding * std::fabs(from.g[p]));
+            error += std::fabs(a) * (from.g_error[p] + layer.rounding * std::fabs(from.g[p]));
             for (std::size_t q = 0; q < 3; ++q) {
                 const double b = 0.5 * layer.second_derivative[i][p][q];
                 sum += b * from.v[p][q];
@@ -62,28 +65,35 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
     return to;
 }
 
+// The relative rounding error of averages of s^4: four times that of s.
+double rounding_of(double noise) {
+    return kRounding + 4.0 * noise;
+}
+
 LayerAction action_of(double cw, const OneInput& a, const OneMoments& more) {
     LayerAction out{};
+    out.rounding = rounding_of(a.noise);
     out.source[aa][aa] = cw * cw * more.square_var;
     out.response[aa][aa] = cw * a.curvature;
     out.second_derivative[aa][aa][aa] = cw * more.second_derivative;
-    out.second_derivative_error[aa][aa][aa] = cw * more.second_derivative_rounding;
+    out.second_derivative_error[aa][aa][aa] = cw * out.rounding * more.second_derivative_size;
     return out;
 }
 
 LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const OneMoments& more_a,
                       const OneMoments& more_b, const TwoMoments& pair) {
     LayerAction out = action_of(cw, a, more_a);
+    out.rounding = rounding_of(std::max(a.noise, b.noise));
     out.response[bb][bb] = cw * b.curvature;
     out.second_derivative[bb][bb][bb] = cw * more_b.second_derivative;
-    out.second_derivative_error[bb][bb][bb] = cw * more_b.second_derivative_rounding;
+    out.second_derivative_error[bb][bb][bb] = cw * out.rounding * more_b.second_derivative_size;
     for (std::size_t i = 0; i < 3; ++i) {
         out.response[ab][i] = cw * pair.response[i];
         for (std::size_t j = 0; j < 3; ++j) {
             out.source[i][j] = cw * cw * pair.covariance[i][j];
             out.second_derivative[ab][i][j] = cw * pair.second_derivative[i][j];
             out.second_derivative_error[ab][i][j] =
-                cw * kRounding * pair.second_derivative_size[i][j];
+                cw * out.rounding * pair.second_derivative_size[i][j];
         }
     }
     return out;
