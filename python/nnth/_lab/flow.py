@@ -121,11 +121,12 @@ def flow_derivative(
         trained: The parameters that move: the state of the flow, `(k,)`.
     """
     whole = np.array(theta)
-    rates = objective.model.rates
-    factor = 1.0 if rates is None else rates[trained]
+    every = objective.model.rates
+    rates = np.ones(1) if every is None else every[trained]
+    factor = -1.0 if (rates == 1.0).all() else -rates
 
     def derivative(state: Floats) -> Floats:
         whole[trained] = state
-        return np.asarray(-factor * objective.gradient(whole)[1][trained])
+        return np.asarray(factor * objective.gradient(whole)[1][trained])
 
     return derivative

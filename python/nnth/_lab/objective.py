@@ -141,15 +141,14 @@ class Objective:
 
         Returns:
             The losses `()` or `(networks,)`, and the gradients, of the shape of theta. Gradients of
-            layers before the first that is trained are 0. Without examples the loss is 0, and the
-            gradient that of the penalty.
+            layers that are not trained are 0. Without examples the loss is 0, and the gradient that
+            of the penalty.
         """
         x = self.x if examples is None else _rows(self.x, examples)
         if targets is None:
             targets = self.y if examples is None else _rows(self.y, examples)
         # Where all layers are trained the first block of examples writes the whole gradient.
-        frozen = self.model.trained_from > 0
-        gradient = (np.zeros if frozen else np.empty)(theta.shape, theta.dtype)
+        gradient = (np.zeros if self.model.frozen else np.empty)(theta.shape, theta.dtype)
         count = x.shape[-2]
         together = self._networks_at_once(theta, count)
         if together >= len(theta):
@@ -206,11 +205,13 @@ def add_parameter_gradient(
 ) -> None:
     """Add the gradient in W and b, where delta is that in the outputs, to `gradient`.
 
-    With `overwrite` the gradient replaces the values of `gradient`: adding to zeros would take
-    longer.
+    Layers that are not trained are left out. With `overwrite` the gradient replaces the values of
+    `gradient`: adding to zeros would take longer.
     """
     parts = model.layers(gradient)
     for layer, signal in backward(run, delta, last=model.trained_from, workspace=workspace):
+        if not model.scales[layer].trained:
+            continue
         w, b = parts[layer]
         product = w if overwrite else workspace.array("gradient", layer, w.shape, w.dtype)
         np.matmul(signal.swapaxes(-1, -2), run.inputs[layer], out=product)
