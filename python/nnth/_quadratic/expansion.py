@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from nnth._activations.activation import Activation
 from nnth._lab.derivatives import expansion
 from nnth._lab.model import Model, model_of, theta_of
 from nnth._lab.objective import Objective
@@ -47,12 +46,12 @@ class ExpandedNet:
         return QuadraticModel(np.ascontiguousarray(phi.T), symmetric, distance, start, note)
 
 
-def expanded_net(net: Network, act: Activation, x: Floats, y: Floats) -> ExpandedNet:
-    """Return the network with this activation on these data; raises ValueError, MemoryError."""
+def expanded_net(net: Network, x: Floats, y: Floats) -> ExpandedNet:
+    """Return the network on these data; raises ValueError, MemoryError."""
     if net.n_out != 1:
         raise ValueError(f"net must have one output, not {net.n_out}")
     if x.shape[1] != net.n0:
         raise ValueError(f"inputs must have {net.n0} columns, as net has inputs, not {x.shape[1]}")
-    model = replace(model_of(net), acts=(act,) * net.depth)
+    model = model_of(net)
     check_size(model.size, len(x))
     return ExpandedNet(model, theta_of(net), x, y)
