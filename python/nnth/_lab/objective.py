@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -106,6 +107,16 @@ class Objective:
     def examples(self) -> int:
         """The number of examples m."""
         return int(self.x.shape[-2])
+
+    def of_network(self, i: int) -> Objective:
+        """Return the loss of one network of an ensemble, on its own data where they differ."""
+        one = copy(self)
+        one.x, one.y = (a if a.ndim == 2 else a[i] for a in (self.x, self.y))
+        if self.model.gates is not None and self.model.gates.ndim > 1:
+            one.model = replace(self.model, gates=self.model.gates[i])
+        if self.penalty is not None and np.ndim(self.penalty.anchor) > 1:
+            one.penalty = Penalty(self.penalty.strength, np.asarray(self.penalty.anchor)[i])
+        return one
 
     def outputs(self, theta: Array, x: Array | None = None) -> Array:
         """Return the outputs `(..., m, n_(L+1))`, for the inputs x if they are given."""

@@ -96,9 +96,8 @@ class LazyNet:
     def train(self, ends: Sequence[float], on_progress: Callable[[float], object]) -> History:
         """Return the history of gradient flow up to ascending times, in units of m/eta.
 
-        The state is w_i - w_i(0). on_progress is called with the fraction done.
-
-        Raises StiffFlowError if that takes too many steps.
+        on_progress is called with the fraction done. Raises StiffFlowError if the flow takes too
+        many steps.
         """
         objective, theta = self._objective, self._theta.copy()
         weights = objective.model.slices[0][0]
@@ -107,26 +106,27 @@ class LazyNet:
         steps = [(0.0, loss, float(np.linalg.eigvalsh(first)[0]), 0.0, 0.0)]
         derivative = flow_derivative(objective, theta, weights)
 
-        def measured(time: float, moved: Floats) -> tuple[float, float, float, float, float]:
-            theta[weights] = at_start + moved
+        def measured(time: float, state: Floats) -> tuple[float, float, float, float, float]:
+            theta[weights] = state
             kernel = tangent_kernel(objective.model, theta, objective.x)
-            of_neurons = moved.reshape(n, -1)
+            moved = (state - at_start).reshape(n, -1)
             return (
                 time,
                 self._loss(theta),
                 float(np.linalg.eigvalsh(kernel)[0]),
                 float(np.max(np.abs(np.linalg.eigvalsh(kernel - first)))),
-                float(np.sqrt(np.max(np.einsum("ik,ik->i", of_neurons, of_neurons)))),
+                float(np.sqrt(np.max(np.einsum("ik,ik->i", moved, moved)))),
             )
 
-        after, now, stops = np.zeros_like(at_start), 0.0, []
+        after, now, stops = at_start, 0.0, []
         for end in ends:
             for time, state in flow_steps(
-                lambda moved: derivative(at_start + moved),
+                derivative,
                 after,
                 end - now,
-                tolerance=self._tolerance,
-                size=n**-0.5,  # a weight moves by about n^(-1/2)
+                # A weight is of order 1, and moves by about n^(-1/2).
+                tolerance=self._tolerance * n**-0.5,
+                size=1.0,
             ):
                 after = state
                 steps.append(measured(now + time, state))
