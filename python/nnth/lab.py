@@ -16,6 +16,9 @@ from nnth._lab.batches import Batch, Bernoulli, Shuffled, WithReplacement
 from nnth._lab.curvature import Curvature
 from nnth._lab.derivatives import Expansion, expansion, output_gradients, tangent_kernel
 from nnth._lab.descent import Descent
+from nnth._lab.flow import gradient_flow
+from nnth._lab.infinite import infinite_network
+from nnth._lab.linearized import Linearized, linearized
 from nnth._lab.model import Model, model, model_of, theta_of
 from nnth._lab.objective import Objective, Penalty
 from nnth._lab.optimizers import SGD, Adam, RMSprop
@@ -31,6 +34,7 @@ __all__ = [
     "Descent",
     "Expansion",
     "LayerScale",
+    "Linearized",
     "Model",
     "Objective",
     "Penalty",
@@ -39,6 +43,9 @@ __all__ = [
     "Shuffled",
     "WithReplacement",
     "expansion",
+    "gradient_flow",
+    "infinite_network",
+    "linearized",
     "model",
     "model_of",
     "output_gradients",

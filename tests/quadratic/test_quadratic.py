@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 from nnth import Network, QuadraticModel, load_model, quadratic, random_model, random_network
-from nnth._activations.activation import activation
 from nnth._course.statement import Run
 from nnth._lab.flow import StiffFlowError, flow
-from nnth._quadratic.expansion import small_net
+from nnth._quadratic.expansion import expanded_net
 from nnth._quadratic.model import quadratic_model
 from nnth._quadratic.solution import Solution
 from nnth._quadratic.statements import STATEMENTS
@@ -159,66 +159,36 @@ def test_a_flow_that_takes_too_long_says_so() -> None:
 def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> None:
     drawn = random_network(2, widths, cw=1.0, cb=0.1, seed=1)
     x = np.random.default_rng(0).standard_normal((3, 2))
-    small = small_net(Network(drawn.weights, drawn.biases, act), x, np.zeros(3))
-    theta, size, p = small.start, 1e-5, len(small.start)
-    gradients = np.empty((3, p))
-    hessians = np.empty((3, p, p))
+    expanded = expanded_net(Network(drawn.weights, drawn.biases, act), x, np.zeros(3))
+    theta, size, p = expanded.start, 1e-5, len(expanded.start)
+
+    def at(theta: np.ndarray) -> QuadraticModel:
+        return replace(expanded, start=theta).quadratic_model()
+
+    phi, psi = np.empty((p, 3)), np.empty((3, p, p))
     for k in range(p):
         step = size * np.eye(p)[k]
-        gradients[:, k] = (small.outputs(theta + step) - small.outputs(theta - step)) / (2 * size)
-        hessians[:, k] = (small.gradients(theta + step) - small.gradients(theta - step)) / (
-            2 * size
-        )
-    # Differences have the error of the squared step, and of rounding over the step.
-    assert small.gradients(theta) == pytest.approx(gradients, abs=1e-8)
-    assert small.hessians(theta) == pytest.approx(hessians, abs=1e-8)
+        ahead, behind = at(theta + step), at(theta - step)
+        phi[k] = (behind.y - ahead.y) / (2 * size)  # y is the target 0 less the outputs
+        psi[:, k] = (ahead.phi - behind.phi).T / (2 * size)
+    # Differences: the square of the step, and rounding over it.
+    assert at(theta).phi == pytest.approx(phi, abs=1e-8)
+    assert at(theta).psi == pytest.approx(psi, abs=1e-8)
 
 
 def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
     drawn = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
     net = Network(drawn.weights, drawn.biases, "tanh")
     x = np.random.default_rng(1).standard_normal((3, 3))
-    small = small_net(net, x, np.ones(3))
-    assert small.outputs(small.start) == pytest.approx(
-        np.tanh(x @ net.weights[0].T) @ net.weights[1][0], abs=1e-14
-    )
-    model = small.model()
+    expanded = expanded_net(net, x, np.zeros(3))
+    model, start = expanded.quadratic_model(), expanded.start
+    assert -model.y == pytest.approx(np.tanh(x @ net.weights[0].T) @ net.weights[1][0], abs=1e-14)
     way = np.random.default_rng(2).standard_normal(model.p)
     off = []
     for eps in (1e-2, 1e-3):
-        z = small.outputs(small.start) + eps * model.outputs(way, eps)
-        off.append(float(np.linalg.norm(small.outputs(small.start + eps * way) - z)))
+        z = -model.y + eps * model.outputs(way, eps)
+        off.append(float(np.linalg.norm(expanded.model.outputs(start + eps * way, x)[:, 0] - z)))
     assert math.log10(off[0] / off[1]) == pytest.approx(3.0, abs=0.1)
-
-
-def test_the_activation_is_that_of_the_network(tmp_path: Path) -> None:
-    drawn = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
-    file, plain = tmp_path / "net.npz", tmp_path / "plain.npz"
-    net = Network(drawn.weights, drawn.biases, "gelu")
-    net.save(file)
-    (w1, w2), (b1, b2) = net.weights, net.biases
-    np.savez(plain, W1=w1, W2=w2, b1=b1, b2=b2)
-    own: dict[str, Any] = {"eps": (0.01,), "times": (1.0,), "points": 2}
-    found = {
-        act: quadratic(net=Network(drawn.weights, drawn.biases, act), **own).table()
-        for act in ("gelu", "relu", "silu")
-    }
-    assert len({table["flow"][0] for table in found.values()}) == 3
-    for name, one, act in (
-        ("gelu", file, None),
-        ("gelu", file, "gelu"),
-        ("gelu", net, "z*Phi(z)"),
-        ("relu", plain, None),
-        ("silu", plain, "silu"),
-    ):
-        table = quadratic(net=one, act=act, **own).table()
-        assert activation(table.meta.parameters["act"]) == activation(name)
-        assert table["flow"].tolist() == found[name]["flow"].tolist()
-    assert quadratic(net="random", **own).table().meta.parameters["act"] == "tanh"
-    with pytest.raises(ValueError, match="its activation is 'gelu', not 'tanh'"):
-        quadratic(net=file, act="tanh", **own)
-    with pytest.raises(ValueError, match="act must be that of net, 'gelu', not 'tanh'"):
-        quadratic(net=net, act="tanh", **own)
 
 
 def test_a_network_goes_as_its_expansion_says() -> None:

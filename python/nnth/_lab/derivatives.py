@@ -182,6 +182,8 @@ def tangent_kernel(
     found = np.zeros((layers if by_layer else 1, *shape, *own))
     of_outputs = _pairs if full else _trace
     for layer, part in of_outputs(rows, columns):
+        if not model.scales[layer].trained:
+            continue
         inner = _inner_products(model, layer, rows, columns)
         part *= inner[..., None, None] if full else inner
         found[layer if by_layer else 0] += part

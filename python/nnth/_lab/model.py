@@ -98,8 +98,13 @@ class Model:
     @cached_property
     def trained_from(self) -> int:
         """The first layer, from 0, with a learning rate that is not 0."""
-        moves = [one.weight_rate != 0.0 or one.bias_rate != 0.0 for one in self.scales]
-        return moves.index(True) if True in moves else len(moves)
+        trained = [scale.trained for scale in self.scales]
+        return trained.index(True) if True in trained else len(trained)
+
+    @cached_property
+    def frozen(self) -> bool:
+        """Whether there are layers that are not trained."""
+        return not all(scale.trained for scale in self.scales)
 
     def draw(self, samples: int | range = 1, *, seed: int = 0) -> Floats:
         """Return random parameters `(networks, P)` of the model.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -107,6 +108,16 @@ class Objective:
         """The number of examples m."""
         return int(self.x.shape[-2])
 
+    def of_network(self, i: int) -> Objective:
+        """Return the loss of one network of an ensemble, on its own data where they differ."""
+        one = copy(self)
+        one.x, one.y = (a if a.ndim == 2 else a[i] for a in (self.x, self.y))
+        if self.model.gates is not None and self.model.gates.ndim > 1:
+            one.model = replace(self.model, gates=self.model.gates[i])
+        if self.penalty is not None and np.ndim(self.penalty.anchor) > 1:
+            one.penalty = Penalty(self.penalty.strength, np.asarray(self.penalty.anchor)[i])
+        return one
+
     def outputs(self, theta: Array, x: Array | None = None) -> Array:
         """Return the outputs `(..., m, n_(L+1))`, for the inputs x if they are given."""
         if x is not None:
@@ -141,15 +152,14 @@ class Objective:
 
         Returns:
             The losses `()` or `(networks,)`, and the gradients, of the shape of theta. Gradients of
-            layers before the first that is trained are 0. Without examples the loss is 0, and the
-            gradient that of the penalty.
+            layers that are not trained are 0. Without examples the loss is 0, and the gradient that
+            of the penalty.
         """
         x = self.x if examples is None else _rows(self.x, examples)
         if targets is None:
             targets = self.y if examples is None else _rows(self.y, examples)
         # Where all layers are trained the first block of examples writes the whole gradient.
-        frozen = self.model.trained_from > 0
-        gradient = (np.zeros if frozen else np.empty)(theta.shape, theta.dtype)
+        gradient = (np.zeros if self.model.frozen else np.empty)(theta.shape, theta.dtype)
         count = x.shape[-2]
         together = self._networks_at_once(theta, count)
         if together >= len(theta):
@@ -206,11 +216,13 @@ def add_parameter_gradient(
 ) -> None:
     """Add the gradient in W and b, where delta is that in the outputs, to `gradient`.
 
-    With `overwrite` the gradient replaces the values of `gradient`: adding to zeros would take
-    longer.
+    Layers that are not trained are left out. With `overwrite` the gradient replaces the values of
+    `gradient`: adding to zeros would take longer.
     """
     parts = model.layers(gradient)
     for layer, signal in backward(run, delta, last=model.trained_from, workspace=workspace):
+        if not model.scales[layer].trained:
+            continue
         w, b = parts[layer]
         product = w if overwrite else workspace.array("gradient", layer, w.shape, w.dtype)
         np.matmul(signal.swapaxes(-1, -2), run.inputs[layer], out=product)

@@ -73,6 +73,11 @@ class LayerScale:
     weight_rate: float = 1.0
     bias_rate: float = 1.0
 
+    @property
+    def trained(self) -> bool:
+        """Whether a learning rate is not 0."""
+        return self.weight_rate != 0.0 or self.bias_rate != 0.0
+
     def folded(self) -> LayerScale:
         """Return the equivalent scales with multipliers 1 for steps proportional to the gradient.
 

@@ -9,7 +9,11 @@ from typing import Final, Literal
 import numpy as np
 
 from nnth._activations.activation import Activation
-from nnth._lab.flow import flow_steps
+from nnth._lab.derivatives import tangent_kernel
+from nnth._lab.flow import flow_derivative, flow_steps
+from nnth._lab.model import Model
+from nnth._lab.objective import Objective
+from nnth._lab.parametrization import LayerScale
 from nnth._runtime import streams
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Floats
@@ -31,11 +35,6 @@ class Problem:
     y: Floats
     second_layer: SecondLayer
     tolerance: float = SMOOTH  # tolerance of a step of the flow
-
-    @property
-    def inner(self) -> Floats:
-        """The inner products x x^T `(m, m)`."""
-        return np.asarray(np.einsum("ad,bd->ab", self.x, self.x))
 
 
 @dataclass(frozen=True)
@@ -67,72 +66,67 @@ class LazyNet:
     """A network z(x) = n^(-1/2) sum_i v_i s(w_i.x), w_i ~ N(0, I), v_i fixed.
 
     Sample s of a seed takes w_1, w_2, ... from stream s and v from another, so that wider networks
-    contain the neurons of narrower ones.
+    contain the neurons of narrower ones. The w_i move in the span of the data: with the columns of
+    Q an orthonormal basis of it, x = R Q^T, the network has the inputs R and the weights w_i Q.
     """
 
     def __init__(self, problem: Problem, n: int, seed: int, sample: int) -> None:
         d = problem.x.shape[1]
         w = normals(seed, sample, n * d).reshape(n, d)
         v = 2.0 * uniforms(seed, streams.LAZY_OUTPUT_WEIGHTS.first + sample, n) - 1.0
-        self._v = np.sign(v) if problem.second_layer == "rademacher" else v
-        self._problem, self._n = problem, n
-        # The index of points is first, because loops over long rows are fast.
-        self._h0 = np.einsum("ad,nd->an", problem.x, w)
-        self._inner = problem.inner
-        self._scale = n**-0.5
-
-    def kernel(self, derivative: Floats) -> Floats:
-        """Return K `(m, m)`, the tangent kernel of the first layer's weights."""
-        back = self._v * derivative
-        return np.asarray(self._inner * np.einsum("an,bn->ab", back, back) / self._n)
+        v = np.sign(v) if problem.second_layer == "rademacher" else v
+        basis = np.linalg.qr(problem.x.T)[0]
+        scales = (LayerScale(1.0), LayerScale(1.0, weight_multiplier=n**-0.5).folded())
+        model = Model((basis.shape[1], n, 1), (problem.act,), scales, (False, False))
+        objective = Objective(
+            model.with_trained((True, False)),
+            problem.x @ basis,
+            problem.y[:, None],
+            mean=False,  # the unit of time is m/eta
+        )
+        self._model, self._objective, self._tolerance = model, objective, problem.tolerance
+        self._theta = np.concatenate([(w @ basis).ravel(), n**-0.5 * v])
 
     def start(self) -> tuple[Floats, Floats, float]:
         """Return K(0), the second layer's part of the tangent kernel, and L(0)."""
-        value, derivative = self._activations(self._h0)
-        second = np.einsum("an,bn->ab", value, value) / self._n
-        return self.kernel(derivative), second, self._loss(value)
+        x, theta = self._objective.x, self._theta
+        first, second = tangent_kernel(self._model, theta, x, by_layer=True)
+        return first, second, self._loss(theta)
 
     def train(self, ends: Sequence[float], on_progress: Callable[[float], object]) -> History:
         """Return the history of gradient flow up to ascending times, in units of m/eta.
 
-        w_i moves in the span of the data, w_i = w_i(0) + sum_a c_ai x_a; the state is c `(m, n)`:
-        dc_ai/dt = -n^(-1/2) v_i s'(w_i.x_a) r_a. on_progress is called with the fraction done.
-
-        Raises StiffFlowError if that takes too many steps.
+        on_progress is called with the fraction done. Raises StiffFlowError if the flow takes too
+        many steps.
         """
-        m = len(self._problem.y)
+        objective, theta = self._objective, self._theta.copy()
+        weights = objective.model.slices[0][0]
+        at_start, n = self._theta[weights], objective.model.sizes[1]
         first, second, loss = self.start()
         steps = [(0.0, loss, float(np.linalg.eigvalsh(first)[0]), 0.0, 0.0)]
-
-        def time_derivative(state: Floats) -> Floats:
-            value, derivative = self._activations(self._preactivations(state))
-            residual = self._residual(value)
-            derivative *= (-self._scale * residual)[:, None]
-            derivative *= self._v
-            return derivative.ravel()
+        derivative = flow_derivative(objective, theta, weights)
 
         def measured(time: float, state: Floats) -> tuple[float, float, float, float, float]:
-            c = state.reshape(m, self._n)
-            value, derivative = self._activations(self._preactivations(state))
-            kernel = self.kernel(derivative)
-            movement = np.einsum("an,an->n", self._along(c), c)
-            change = np.linalg.eigvalsh(kernel - first)
+            theta[weights] = state
+            kernel = tangent_kernel(objective.model, theta, objective.x)
+            moved = (state - at_start).reshape(n, -1)
             return (
                 time,
-                self._loss(value),
+                self._loss(theta),
                 float(np.linalg.eigvalsh(kernel)[0]),
-                float(np.max(np.abs(change))),
-                float(np.sqrt(np.max(movement))),
+                float(np.max(np.abs(np.linalg.eigvalsh(kernel - first)))),
+                float(np.sqrt(np.max(np.einsum("ik,ik->i", moved, moved)))),
             )
 
-        after, now, stops = np.zeros(m * self._n), 0.0, []
+        after, now, stops = at_start, 0.0, []
         for end in ends:
             for time, state in flow_steps(
-                time_derivative,
+                derivative,
                 after,
                 end - now,
-                tolerance=self._problem.tolerance,
-                size=self._scale,  # an entry of c is of order n^(-1/2)
+                # A weight is of order 1, and moves by about n^(-1/2).
+                tolerance=self._tolerance * n**-0.5,
+                size=1.0,
             ):
                 after = state
                 steps.append(measured(now + time, state))
@@ -142,22 +136,5 @@ class LazyNet:
         times, losses, least, change, movement = map(np.array, zip(*steps, strict=True))
         return History(times, losses, least, change, movement, first, second, tuple(stops))
 
-    def _along(self, c: Floats) -> Floats:
-        """Return sum_a c_ai x_a.x_b `(m, n)`."""
-        return np.asarray(np.einsum("ab,an->bn", self._inner, c))
-
-    def _preactivations(self, state: Floats) -> Floats:
-        return np.asarray(self._h0 + self._along(state.reshape(-1, self._n)))
-
-    def _activations(self, h: Floats) -> tuple[Floats, Floats]:
-        value, derivative = np.empty_like(h), np.empty_like(h)
-        self._problem.act.core.evaluate_into(h, value, derivative)
-        return value, derivative
-
-    def _residual(self, value: Floats) -> Floats:
-        z = self._scale * np.einsum("an,n->a", value, self._v)
-        return np.asarray(z - self._problem.y)
-
-    def _loss(self, value: Floats) -> float:
-        residual = self._residual(value)
-        return float(residual @ residual) / (2.0 * len(residual))
+    def _loss(self, theta: Floats) -> float:
+        return float(self._objective.value(theta)) / self._objective.examples

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnth._kernels.modes import Modes
 from nnth._kernels.network_kernel import NetworkRows
-from nnth._runtime.blas import factoring
 from nnth._runtime.typing import Floats
 
 _EPSILON = float(np.finfo(float).eps)
@@ -28,15 +28,6 @@ class OutputDistribution:
     residual: float
     error: float
     variance_error: float
-
-
-def gain(mu: Floats, time: float) -> Floats:
-    """Return (1 - exp(-mu t))/mu: 1/mu times the fraction of a mode that is learned at t."""
-    if np.isinf(time):
-        return 1.0 / mu
-    safe = np.where(mu == 0.0, 1.0, mu)
-    with np.errstate(over="ignore"):  # exp(-mu t) is 0 then
-        return np.where(mu == 0.0, time, -np.expm1(-mu * time) / safe)
 
 
 class KernelFlow:
@@ -64,8 +55,8 @@ class KernelFlow:
         self.ridge = ridge
         self._target_variance = target_variance
         self._kernel = trained[:, :m]
-        with factoring(m):
-            self._values, self._vectors = np.linalg.eigh(self._kernel)
+        self._kernel_modes = Modes.of(self._kernel)
+        self._values, self._vectors = self._kernel_modes.values, self._kernel_modes.vectors
         self._y = y
         self._modes = self._vectors.T @ y
         self._across = trained[:, m:].T @ self._vectors
@@ -100,11 +91,8 @@ class KernelFlow:
             )
 
     def outputs(self, gains: Callable[[Floats], Floats]) -> OutputDistribution:
-        """Return means and variances if a mode of eigenvalue mu of T + ridge has gain gains(mu).
-
-        Eigenvalues of T below 0 are rounding errors and are taken as 0: their modes would grow.
-        """
-        mu = np.maximum(self._values, 0.0) + self.ridge
+        """Return means and variances if a mode of eigenvalue mu of T + ridge has gain gains(mu)."""
+        mu = self._kernel_modes.rates + self.ridge
         g = gains(mu)
         learned = g[:, None] * self._modes
         a = self._across * g  # A in the eigenvectors

@@ -11,6 +11,7 @@ import numpy as np
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
 from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.modes import descent_gain, flow_gain
 from nnth._kernels.network_kernel import network_rows
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import Record, chunks, train_in_chunks
@@ -18,7 +19,7 @@ from nnth._lab.model import Model, tangent_model
 from nnth._lab.objective import Objective, Penalty
 from nnth._lab.optimizers import SGD
 from nnth._networks.ensemble import MAX_SAMPLES
-from nnth._predict.kernel_flow import KernelFlow, gain
+from nnth._predict.kernel_flow import KernelFlow
 from nnth._predict.prediction import Prediction, Simulation
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -170,7 +171,7 @@ def predict(
         elapsed = eta * when
     if np.isinf(elapsed).any():
         flow.require_regular()
-    outputs = tuple(flow.outputs(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
+    outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     simulation = None
     if samples:
         model = tangent_model(
@@ -273,7 +274,7 @@ def _simulate(
     expected = np.empty((len(times), len(tests), targets.shape[1]))
     variance = np.empty((len(times), len(tests)))
     for i, place in enumerate(order):
-        found = flow.outputs(lambda mu, taken=steps[: i + 1]: _step_gain(mu, taken))  # type: ignore[misc]
+        found = flow.outputs(lambda mu, taken=steps[: i + 1]: descent_gain(mu, taken))  # type: ignore[misc]
         expected[place], variance[place] = found.mean, found.variance
     reference = expected[:, None] if answers is None else answers
     mean, stderr = mean_and_stderr(outputs, axis=1)
@@ -314,13 +315,6 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
 def _last_finite(times: Floats) -> float:
     finite = times[np.isfinite(times)]
     return float(finite.max()) if finite.size else 0.0
-
-
-def _step_gain(mu: Floats, steps: Sequence[tuple[float, int]]) -> Floats:
-    """Return (1 - prod (1 - h mu)^n)/mu, the gain of gradient descent; see `gain`."""
-    logs = sum((n * np.log1p(-h * mu) for h, n in steps), np.zeros_like(mu))
-    elapsed = sum(n * h for h, n in steps)
-    return np.where(mu == 0.0, elapsed, -np.expm1(logs) / np.where(mu == 0.0, 1.0, mu))
 
 
 def _data(

@@ -12,7 +12,7 @@ from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of, target_vector
 from nnth._networks.network import Network, parse_widths, random_network
 from nnth._networks.network_files import load_network
-from nnth._quadratic.expansion import SmallNet, small_net
+from nnth._quadratic.expansion import ExpandedNet, expanded_net
 from nnth._quadratic.model import QuadraticModel, check_size, load_model, random_model
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
@@ -33,15 +33,15 @@ def problem_of(
     x: Data | None,
     y: Data | None,
     seed: int,
-) -> tuple[QuadraticModel, SmallNet | None]:
+) -> tuple[QuadraticModel, ExpandedNet | None]:
     """Return the model, and its network if it is an expansion; raises ValueError for conflicts."""
     if model is not None and net is not None:
         raise ValueError("model and net must not both be given")
     if (x is None) != (y is None):
         raise ValueError("x and y must be given together")
     if net is not None:
-        small = _small_net(net, act, widths, x, y, points, seed)
-        return small.model(), small
+        expanded = _expanded_net(net, act, widths, x, y, points, seed)
+        return expanded.quadratic_model(), expanded
     if x is not None:
         raise ValueError("x must come with net")
     if model is None:
@@ -51,7 +51,7 @@ def problem_of(
     return found, None
 
 
-def _small_net(
+def _expanded_net(
     net: Network | str | os.PathLike[str],
     act: str | None,
     widths: Sequence[int] | str,
@@ -59,7 +59,7 @@ def _small_net(
     y: Data | None,
     points: int,
     seed: int,
-) -> SmallNet:
+) -> ExpandedNet:
     found = _given_network(net, act)
     chosen = activation("tanh" if act is None else act).name
     if x is not None and y is not None:
@@ -77,7 +77,7 @@ def _small_net(
         check_size(count, len(inputs))
         drawn = random_network(inputs.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
         found = Network(drawn.weights, drawn.biases, chosen)
-    return small_net(found, inputs, targets)
+    return expanded_net(found, inputs, targets)
 
 
 def _given_network(net: Network | str | os.PathLike[str], act: str | None) -> Network | None:

@@ -13,9 +13,9 @@ import numpy as np
 from nnth import _core
 from nnth._data.data import Data
 from nnth._data.files import File, file_of
-from nnth._lab.flow import StiffFlowError, flow
+from nnth._lab.flow import StiffFlowError, flow, flow_derivative
 from nnth._networks.network import Network
-from nnth._quadratic.expansion import SmallNet
+from nnth._quadratic.expansion import ExpandedNet
 from nnth._quadratic.model import QuadraticModel
 from nnth._quadratic.problem import problem_of
 from nnth._quadratic.solution import Solution
@@ -158,14 +158,14 @@ def quadratic(
     """
     epsilons = _ascending("eps", eps, infinite=False)
     given_times = None if times is None else _ascending("times", times, infinite=True)
-    problem, small = problem_of(model, parameters, points, net, act, widths, x, y, seed)
+    problem, expanded = problem_of(model, parameters, points, net, act, widths, x, y, seed)
     _core.thread_count(threads)
     validated()
     solution = Solution(problem)
     all_times = given_times if given_times is not None else _default_times(solution)
-    flows = _Flows(problem, small, solution, all_times)
+    flows = _Flows(problem, expanded, solution, all_times)
     rows = _order_rows(solution, flows, all_times)
-    kinds = 1 if small is None else 2
+    kinds = 1 if expanded is None else 2
     try:
         for i, value in enumerate(epsilons):
             flows.measure(value)
@@ -179,8 +179,8 @@ def quadratic(
     parameters_of_rows: dict[str, Any] = {
         "model": file_of(model),
         "net": File("random") if net == "random" else file_of(net),
-        "act": small.act.name if small else None,
-        "widths": small.sizes[1:-1] if small else None,
+        "act": expanded.model.acts[0].name if expanded else None,
+        "widths": expanded.model.sizes[1:-1] if expanded else None,
         "x": file_of(x),
         "y": file_of(y),
         "parameters": problem.p,
@@ -203,11 +203,11 @@ class _Flows:
     def __init__(
         self,
         model: QuadraticModel,
-        small: SmallNet | None,
+        expanded: ExpandedNet | None,
         solution: Solution,
         times: Sequence[float],
     ) -> None:
-        self._model, self._small = model, small
+        self._model, self._expanded = model, expanded
         slowest = float(solution.rates[-1]) if solution.rank else 1.0
         self._fastest = float(solution.rates[0]) if solution.rank else 1.0
         finite = [t for t in times if math.isfinite(t)]
@@ -264,9 +264,10 @@ class _Flows:
             lambda theta: model.time_derivative(theta, eps), model.theta0, last, size
         )
         self.measured["model", eps] = found and (found[0][0], float(np.linalg.norm(found[1][0])))
-        if self._small is not None:
-            near, start = self._small.nearer(eps), self._small.start
-            found = self._integrate(near.time_derivative, start, last, eps * size)
+        if self._expanded is not None:
+            start = self._expanded.start
+            derivative = flow_derivative(self._expanded.objective(eps), start)
+            found = self._integrate(derivative, start, last, eps * size)
             self.measured["net", eps] = found and (
                 (found[0][0] - start) / eps,
                 float(np.linalg.norm(found[1][0])) / eps,
