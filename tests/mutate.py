@@ -41,6 +41,17 @@ MEMORY = 8 << 30  # an error may produce a wrong size and allocate all memory
 # The tests that should notice an error, by the beginning of its path; the first match counts. Tests
 # of the command line, which depend on the clock, are left out.
 TESTS = {
+    "python/nnth/_networks/passes": "lab_derivatives",
+    "python/nnth/_lab/optimizers": "lab_optimizers",
+    "python/nnth/_lab/schedules": "lab_optimizers lab_noise",
+    "python/nnth/_lab/batches": "lab_noise",
+    "python/nnth/_lab/descent": "lab_noise lab_ensembles",
+    "python/nnth/_lab/parametrization": "lab_parametrization",
+    "python/nnth/_lab/model": "lab_parametrization lab_derivatives",
+    "python/nnth/_lab/objective": "lab_derivatives lab_ensembles",
+    "python/nnth/_lab/losses": "lab_derivatives",
+    "python/nnth/_lab/curvature": "lab_derivatives",
+    "python/nnth/_lab/derivatives": "lab_derivatives",
     "cpp/nnth/numerics/integer": "regions_exact",
     "cpp/nnth/numerics/modular": "arrangement regions_exact",
     "cpp/nnth/numerics/elimination": "arrangement regions_exact",

@@ -81,7 +81,7 @@ def test_the_file_is_of_torch_and_has_every_optimizer_and_option() -> None:
 
 
 def test_the_file_is_what_torch_computes_here() -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="the group torch is not installed")
     import make_optimizer_reference as make
 
     start = make.problem()
