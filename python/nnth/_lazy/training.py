@@ -124,9 +124,9 @@ class LazyNet:
                 derivative,
                 after,
                 end - now,
-                # A weight is of order 1, and moves by about n^(-1/2).
+                # A weight is of order 1, and moves by a few n^(-1/2).
                 tolerance=self._tolerance * n**-0.5,
-                size=1.0,
+                size=2.0,
             ):
                 after = state
                 steps.append(measured(now + time, state))
