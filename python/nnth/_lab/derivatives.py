@@ -172,6 +172,16 @@ def tangent_kernel(
     """
     columns = model.run(theta, x, order=1)
     rows = columns if x_test is None else model.run(theta, x_test, order=1)
+    return kernel_of_passes(model, rows, columns, full=full, by_layer=by_layer)
+
+
+def kernel_of_passes(
+    model: Model, rows: Pass, columns: Pass, *, full: bool = False, by_layer: bool = False
+) -> Floats:
+    """Return the tangent kernel of two passes with derivatives, or of one as rows and columns.
+
+    The arguments `full` and `by_layer`, and the result, are those of `tangent_kernel`.
+    """
     outputs, layers = model.sizes[-1], len(model.scales)
     shape = (*columns.outputs.shape[:-2], rows.outputs.shape[-2], columns.outputs.shape[-2])
     own = (outputs, outputs) if full else ()

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from nnth._activations.activation import Activation
-from nnth._lab.derivatives import tangent_kernel
+from nnth._lab.derivatives import kernel_of_passes
 from nnth._lab.flow import flow_derivative, flow_steps
 from nnth._lab.model import Model
 from nnth._lab.objective import Objective
@@ -89,9 +89,9 @@ class LazyNet:
 
     def start(self) -> tuple[Floats, Floats, float]:
         """Return K(0), the second layer's part of the tangent kernel, and L(0)."""
-        x, theta = self._objective.x, self._theta
-        first, second = tangent_kernel(self._model, theta, x, by_layer=True)
-        return first, second, self._loss(theta)
+        run = self._model.run(self._theta, self._objective.x, order=1)
+        first, second = kernel_of_passes(self._model, run, run, by_layer=True)
+        return first, second, self._loss(run.outputs)
 
     def train(self, ends: Sequence[float], on_progress: Callable[[float], object]) -> History:
         """Return the history of gradient flow up to ascending times, in units of m/eta.
@@ -108,11 +108,12 @@ class LazyNet:
 
         def measured(time: float, state: Floats) -> tuple[float, float, float, float, float]:
             theta[weights] = state
-            kernel = tangent_kernel(objective.model, theta, objective.x)
+            run = objective.model.run(theta, objective.x, order=1)
+            kernel = kernel_of_passes(objective.model, run, run)
             moved = (state - at_start).reshape(n, -1)
             return (
                 time,
-                self._loss(theta),
+                self._loss(run.outputs),
                 float(np.linalg.eigvalsh(kernel)[0]),
                 float(np.max(np.abs(np.linalg.eigvalsh(kernel - first)))),
                 float(np.sqrt(np.max(np.einsum("ik,ik->i", moved, moved)))),
@@ -136,5 +137,5 @@ class LazyNet:
         times, losses, least, change, movement = map(np.array, zip(*steps, strict=True))
         return History(times, losses, least, change, movement, first, second, tuple(stops))
 
-    def _loss(self, theta: Floats) -> float:
-        return float(self._objective.value(theta)) / self._objective.examples
+    def _loss(self, outputs: Floats) -> float:
+        return float(self._objective.value_of(outputs)) / self._objective.examples
