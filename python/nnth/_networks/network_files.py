@@ -18,9 +18,15 @@ from nnth._activations.expression import ExpressionError
 from nnth._data.files import remember_content
 from nnth._data.read_errors import reraise_as_value_error
 from nnth._networks.network import Network
-from nnth._networks.state_dict import Chain, chain_of
+from nnth._networks.state_dict import Chain, chain_of, check_size
+from nnth._runtime.memory import check_memory
 
 SUFFIXES: Final = (".npz", ".safetensors", ".pt", ".pth", ".onnx", ".keras", ".h5")
+
+_LONGEST_ACTIVATION: Final = 10_000  # bytes of an .npz file's array `activation`
+_PARAMETER: Final = re.compile(r"[./\['\"](weight|kernel)(['\"]\])?$")
+_LAYER: Final = re.compile(r"[Wb][0-9]+|(coefs|intercepts)_[0-9]+")
+_SCIKIT_LEARN: Final = {"logistic": "sigmoid", "identity": "linear"}
 
 
 def load_network(path: str | os.PathLike[str], act: str | None = None) -> Network:
@@ -66,16 +72,20 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
     Source: https://huggingface.co/docs/safetensors, for the format .safetensors.
     """
     file = Path(path)
-    if file.suffix not in SUFFIXES:
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
         raise ValueError(
             f"{file} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, not "
             f"{file.suffix or 'nothing'}"
         )
     with file.open("rb") as stream, reraise_as_value_error(f"{file} cannot be read as a network"):
         remember_content(file, stream)
-        chain, named = _read(file.suffix, stream, act)
+        # What overflows while layers are put together is refused as not finite.
+        with np.errstate(all="ignore"):
+            chain, named = _read(suffix, stream, act)
         if act is None and named is None:
-            chain.notes.append("the file names no activation: it is taken to be relu")
+            chain.notes.insert(0, "the file names no activation: it is taken to be relu")
+        check_size(chain.weights)
         weights, biases = tuple(chain.weights), tuple(chain.biases)
         return Network(weights, biases, _activation(named, act), chain.note)
 
@@ -110,17 +120,29 @@ def _read_npz(stream: BinaryIO, act: str | None) -> tuple[Chain, str | None]:
     stream.seek(0)
     with np.load(stream, allow_pickle=False) as arrays:
         names = [name for name in arrays.files if name != "activation"]
-        named = _text(arrays["activation"]) if "activation" in arrays.files else None
-        if any(re.fullmatch(r".+[./](weight|kernel)", name) for name in names):
+        sizes = {one.filename.removesuffix(".npy"): one.file_size for one in arrays.zip.infolist()}
+        named = None
+        if "activation" in sizes:
+            if sizes["activation"] > _LONGEST_ACTIVATION:
+                raise ValueError(f"activation must have at most {_LONGEST_ACTIVATION} bytes")
+            named = _text(arrays["activation"])
+        if "W1" not in names and any(_PARAMETER.search(name) for name in names):
+            _check_archive(sizes, names)
             tensors = {name: arrays[name] for name in names}
             known = act is not None or named is not None
             return chain_of(tensors, ordered=False, act_given=known), named
+        _check_archive(sizes, [name for name in names if _LAYER.fullmatch(name)])
         if "coefs_0" in names:
-            return _of_scikit_learn(arrays), named
+            return _of_scikit_learn(arrays), _SCIKIT_LEARN.get(str(named), named)
         count = _layers(set(names))
         weights = [arrays[f"W{i}"] for i in range(1, count + 1)]
         biases = [arrays[f"b{i}"] for i in range(1, count + 1)]
     return Chain(weights, biases), named
+
+
+def _check_archive(sizes: Mapping[str, int], names: Collection[str]) -> None:
+    """Raise MemoryError if arrays, which may be compressed, do not fit in memory."""
+    check_memory(2 * sum(sizes[name] for name in names), "its arrays must be smaller: they")
 
 
 def _of_scikit_learn(arrays: Mapping[str, NDArray[Any]]) -> Chain:

@@ -15,7 +15,15 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._networks.state_dict import Chain, Linear, Normalization, folded, normalization
+from nnth._networks.state_dict import (
+    Chain,
+    Linear,
+    Normalization,
+    check_name,
+    folded,
+    normalization,
+    with_linear_activations,
+)
 
 Array = NDArray[Any]
 
@@ -61,7 +69,13 @@ _UNARY: Final[dict[str, Callable[[str, dict[str, Any]], str]]] = {
     ),
 }
 _BINARY: Final = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Pow": "**"}
-_SAME: Final = frozenset({"Identity", "Dropout", "Cast", "Flatten", "Reshape", "Squeeze"})
+_FLOATS: Final = frozenset({1, 11})  # TensorProto.FLOAT and DOUBLE, to which a Cast changes nothing
+_NUMBERS: Final = frozenset(
+    {1, 6, 7, 9, 10, 11, 16}
+)  # these, whole numbers, bool, float16, bfloat16
+_DOMAINS: Final = ("", "ai.onnx")
+_OLDEST: Final = 7  # the opset since which Gemm, Add and BatchNormalization mean what they do now
+_LONGEST: Final = 2000  # characters of an activation, which nodes can double one after another
 
 
 def read_onnx(stream: BinaryIO) -> tuple[Chain, str | None]:
@@ -77,29 +91,64 @@ def read_onnx(stream: BinaryIO) -> tuple[Chain, str | None]:
     except ImportError:
         raise ValueError(".onnx needs the package onnx: install nnth[onnx]") from None
     try:
-        graph = onnx.load_model_from_string(stream.read()).graph
+        model = onnx.load_model_from_string(stream.read())
     except DecodeError:
         raise ValueError("it is no ONNX model") from None
+    opsets = [one.version for one in model.opset_import if one.domain in _DOMAINS]
+    if not opsets or min(opsets) < _OLDEST:
+        raise ValueError(f"it must be of opset {_OLDEST} or later, not {opsets or 'of none'}")
+    graph = model.graph
     reader = _Graph()
     for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise ValueError(f"the numbers of {tensor.name} must be in the file, not beside it")
-        reader.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
-    inputs = [one.name for one in graph.input if one.name not in reader.values]
+        reader.values[check_name(tensor.name)] = _array(tensor)
+    inputs = [one for one in graph.input if one.name not in reader.values]
     if len(inputs) != 1:
         raise ValueError(f"it must have one input, not {len(inputs)}")
-    reader.values[inputs[0]] = _Signal(0, "z")
+    reader.begin(check_name(inputs[0].name), len(inputs[0].type.tensor_type.shape.dim))
     for node in graph.node:
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type == "Constant" and "value" in attributes:
-            reader.values[node.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
-        else:
-            reader.take(
-                node.op_type, node.name or node.op_type, node.input, node.output, attributes
-            )
+        reader.take(
+            _kind(node),
+            check_name(node.name) or node.op_type,
+            node.input,
+            node.output,
+            {one.name: _value(one) for one in node.attribute},
+        )
     if len(graph.output) != 1:
         raise ValueError(f"it must have one output, not {len(graph.output)}")
     return reader.chain(graph.output[0].name)
+
+
+def _kind(node: Any) -> str:
+    """Return the operator of a node, which must be one of ONNX's own."""
+    kind = check_name(node.op_type)
+    if node.domain not in _DOMAINS:
+        name = check_name(node.name) or kind
+        raise ValueError(f"{name} must be of ONNX itself, not of {node.domain[:40]!r}")
+    if not node.output:
+        raise ValueError(f"{kind} must have an output")
+    return kind
+
+
+def _value(attribute: Any) -> Any:
+    """Return the value of an attribute."""
+    import onnx
+
+    value = onnx.helper.get_attribute_value(attribute)
+    return _array(value) if isinstance(value, onnx.TensorProto) else value
+
+
+def _array(tensor: Any) -> Array:
+    """Return the numbers of a tensor, which are in the file itself: no other file is opened."""
+    import onnx
+
+    name = check_name(tensor.name) or "a constant"
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise ValueError(f"the numbers of {name} must be in the file, not beside it")
+    if tensor.data_type not in _NUMBERS:
+        raise ValueError(f"{name} must hold numbers, not values of type {tensor.data_type}")
+    array = onnx.numpy_helper.to_array(tensor)
+    # NumPy has no bfloat16 of its own, which a float32 holds exactly.
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 class _Graph:
@@ -111,6 +160,13 @@ class _Graph:
         self._act: str | None = None
         self._version = 0
         self._head = ""
+        self._flat = True
+        self._notes: list[str] = []
+
+    def begin(self, name: str, dimensions: int) -> None:
+        """Take the input of the network, which has a row an example and perhaps more dimensions."""
+        self.values[name] = _Signal(0, "z")
+        self._flat = dimensions <= 2
 
     def take(
         self,
@@ -146,7 +202,11 @@ class _Graph:
             self._head = "Sigmoid"
         if sum(isinstance(one, Linear) for one in self._modules) < 2:
             raise ValueError("it must hold a hidden layer and the output layer")
+        if self._act is None:  # a deep linear network
+            self._act = "linear"
+            self._modules = with_linear_activations(self._modules)
         chain = folded(self._modules)
+        chain.notes += self._notes
         if self._head:
             chain.notes.append(f"{self._head} at the output is left out: outputs are logits")
         return chain, self._act
@@ -154,21 +214,65 @@ class _Graph:
     def _followed(
         self, kind: str, name: str, given: list[Array | _Signal], attributes: dict[str, Any]
     ) -> _Signal:
-        first = given[0]
         if kind in ("Gemm", "MatMul"):
             return self._linear(kind, name, given, attributes)
-        if kind == "BatchNormalization" and isinstance(first, _Signal):
-            return self._normalized(name, first, given[1:], attributes)
-        if kind in _SAME and isinstance(first, _Signal):
-            return first
-        if kind in ("Softmax", "LogSoftmax") and first == _Signal(self._version, "z"):
-            self._head = kind
-            return first
-        if kind in _UNARY and isinstance(first, _Signal) and len(given) == 1:
-            return _Signal(self._version, _UNARY[kind](first.expression, attributes))
         if kind in _BINARY and len(given) == 2:
             return self._combined(kind, name, given)
+        first = given[0]
+        if not isinstance(first, _Signal):
+            raise ValueError(f"{name} must act on the values of the network")
+        if kind == "BatchNormalization":
+            return self._normalized(name, first, given[1:], attributes)
+        if self._is_same(kind, name, given, attributes):
+            return first
+        if kind in ("Softmax", "LogSoftmax") and first == _Signal(self._version, "z"):
+            if attributes.get("axis", -1) not in (-1, 1):
+                raise ValueError(f"{name} must be over the outputs")
+            self._head = kind
+            return first
+        if kind in _UNARY and len(given) == 1:
+            return self._signal(_UNARY[kind](first.expression, attributes))
         raise ValueError(f"{name} must be of a fully connected network, and is {kind}")
+
+    def _is_same(
+        self, kind: str, name: str, given: list[Array | _Signal], attributes: dict[str, Any]
+    ) -> bool:
+        """Return whether a node passes the values of the network on as they are."""
+        if kind == "Cast":
+            return attributes.get("to") in _FLOATS
+        if kind == "Dropout":
+            training = given[2] if len(given) > 2 else None
+            if isinstance(training, _Signal) or (training is not None and training.any()):
+                raise ValueError(f"{name} must be a dropout at inference")
+            self._notes.append(f"{name} does nothing at inference")
+            return True
+        if kind == "Flatten" and attributes.get("axis", 1) == 1:
+            self._flat = True
+            return True
+        if kind == "Reshape":
+            self._check_rows(name, given)
+            self._flat = True
+            return True
+        return kind == "Identity"
+
+    def _check_rows(self, name: str, given: list[Array | _Signal]) -> None:
+        """Raise ValueError if a Reshape does not keep the rows of a matrix."""
+        shape = given[1] if len(given) == 2 else None
+        last = next(
+            (len(one.weight) for one in self._modules[::-1] if isinstance(one, Linear)), None
+        )
+        if (
+            shape is None
+            or isinstance(shape, _Signal)
+            or shape.size != 2
+            or (last is not None and int(shape.reshape(-1)[1]) not in (-1, last))
+        ):
+            raise ValueError(f"{name} must keep a row for each example")
+
+    def _signal(self, expression: str) -> _Signal:
+        if len(expression) > _LONGEST:
+            raise ValueError(f"its activation must have at most {_LONGEST} characters")
+        return _Signal(self._version, expression)
 
     def _linear(
         self, kind: str, name: str, given: list[Array | _Signal], attributes: dict[str, Any]
@@ -178,13 +282,18 @@ class _Graph:
             raise ValueError(f"{name} must multiply the values by a matrix of constants")
         if attributes.get("transA"):
             raise ValueError(f"{name} must not transpose the values")
+        if not self._flat:
+            raise ValueError(
+                f"{name} must follow a Flatten, as the input has more dimensions than 2"
+            )
         weight = matrix if kind == "Gemm" and attributes.get("transB") else matrix.T
-        weight = attributes.get("alpha", 1.0) * weight if kind == "Gemm" else weight
+        if kind == "Gemm" and attributes.get("alpha", 1.0) != 1.0:
+            weight = attributes["alpha"] * weight.astype(np.float64)
         bias = None
         if len(given) == 3:
             if isinstance(given[2], _Signal):
                 raise ValueError(f"{name} must add constants")
-            bias = _vector(name, attributes.get("beta", 1.0) * given[2], len(weight))
+            bias = attributes.get("beta", 1.0) * _vector(name, given[2], len(weight))
         self._activate(signal)
         self._modules.append(Linear(name, weight, bias))
         return self._next()
@@ -222,13 +331,20 @@ class _Graph:
     def _combined(self, kind: str, name: str, given: list[Array | _Signal]) -> _Signal:
         """Follow a sum, difference, product, quotient or power of values and constants."""
         sizes = [one.size for one in given if not isinstance(one, _Signal)]
-        if sizes and sizes[0] > 1:
+        if sizes and (sizes[0] != 1 or self._is_bias(kind, given)):
             return self._shifted(kind, name, given)
         texts = [
             one.expression if isinstance(one, _Signal) else _number(float(one.reshape(-1)[0]))
             for one in given
         ]
-        return _Signal(self._version, f"({texts[0]}){_BINARY[kind]}({texts[1]})")
+        return self._signal(f"(({texts[0]}){_BINARY[kind]}({texts[1]}))")
+
+    def _is_bias(self, kind: str, given: list[Array | _Signal]) -> bool:
+        """Return whether one number is the bias of a layer with one output."""
+        last = self._modules[-1] if self._modules else None
+        signals = [one for one in given if isinstance(one, _Signal)]
+        plain = all(one.expression == "z" for one in signals)
+        return kind == "Add" and plain and isinstance(last, Linear) and len(last.weight) == 1
 
     def _shifted(self, kind: str, name: str, given: list[Array | _Signal]) -> _Signal:
         """Follow the sum of the outputs of a linear layer and a vector, its biases."""
@@ -253,20 +369,26 @@ def _constant(
 ) -> Array:
     """Return the value of a node without inputs from the network."""
     arrays = [one for one in given if not isinstance(one, _Signal)]
+    if kind == "Constant":
+        for key in ("value", "value_float", "value_floats", "value_int", "value_ints"):
+            if key in attributes:
+                return np.asarray(attributes[key])
     if kind == "Transpose" and len(arrays) == 1:
         return np.transpose(arrays[0], attributes.get("perm"))
-    if kind in ("Identity", "Cast") and len(arrays) == 1:
+    if kind == "Identity" or (kind == "Cast" and attributes.get("to") in _FLOATS):
         return arrays[0]
-    if kind in ("Squeeze", "Unsqueeze", "Reshape", "Flatten") and arrays:
-        return arrays[0].reshape(-1) if arrays[0].ndim != 2 else arrays[0]
+    if kind == "Reshape" and len(arrays) == 2:
+        sizes = [int(size) for size in arrays[1].reshape(-1)]
+        if 0 not in sizes:
+            return arrays[0].reshape(sizes)
     raise ValueError(f"{name} must not be a {kind} of constants")
 
 
 def _vector(name: str, values: Array, count: int) -> Array:
-    flat = np.asarray(values).reshape(-1)
-    if flat.size not in (1, count):
-        raise ValueError(f"{name} must add {count} numbers, not {flat.size}")
-    return np.array(np.broadcast_to(flat, count))
+    """Return a number for each of `count` neurons, as float64."""
+    if values.size not in (1, count) or (values.ndim and values.shape[-1] != values.size):
+        raise ValueError(f"{name} must add {count} numbers, not {list(values.shape)}")
+    return np.array(np.broadcast_to(values.reshape(-1), count), dtype=np.float64)
 
 
 _KNOWN: Final = {

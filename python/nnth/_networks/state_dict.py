@@ -8,14 +8,17 @@ refused where these leave a doubt.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnth._runtime.memory import check_memory
 
 Array = NDArray[Any]
 
@@ -24,6 +27,9 @@ _NORMALIZATION: Final = frozenset(
     {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 )
 _ALIASES: Final = {"kernel": "weight"}  # Flax and Keras: (inputs, outputs), the transpose
+_MOST_CHOICES: Final = 2_000_000  # in the search for the order of layers, some seconds
+_MOST_CHARACTERS: Final = 200  # of a name, which goes into errors and notes
+_MOST_NOTES: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,28 @@ class Chain:
 
     @property
     def note(self) -> str:
-        """The notes as one text."""
-        return "; ".join(self.notes)
+        """The first notes as one text."""
+        left = len(self.notes) - _MOST_NOTES
+        more = [f"and {left} more of this kind"] if left > 0 else []
+        return "; ".join([*self.notes[:_MOST_NOTES], *more])
+
+
+def check_name(name: str) -> str:
+    """Return the name of a module or parameter, which errors and notes repeat.
+
+    Raises ValueError if it has control characters or is longer than any name of a framework.
+    """
+    if len(name) > _MOST_CHARACTERS or not name.isprintable():
+        raise ValueError(
+            f"its names must be printable, of at most {_MOST_CHARACTERS} characters, and one is "
+            f"{name[:40]!a}"
+        )
+    return name
+
+
+def check_size(weights: Iterable[Array]) -> None:
+    """Raise MemoryError if weights do not fit in memory as doubles, twice while they are copied."""
+    check_memory(16 * sum(weight.size for weight in weights), "its layers must be smaller: they")
 
 
 def chain_of(tensors: Mapping[str, Array], *, ordered: bool, act_given: bool) -> Chain:
@@ -73,7 +99,7 @@ def chain_of(tensors: Mapping[str, Array], *, ordered: bool, act_given: bool) ->
         ValueError: If there is another kind of module, or more than one possible order; the message
             names the first module that does not fit.
     """
-    modules = _modules(tensors)
+    modules, notes = _without_copies(_modules(tensors))
     linear: list[Linear] = []
     normalizations: list[Normalization] = []
     for name, parameters in modules.items():
@@ -85,19 +111,35 @@ def chain_of(tensors: Mapping[str, Array], *, ordered: bool, act_given: bool) ->
         raise ValueError(
             f"it must hold a hidden layer and the output layer, not {len(linear)} linear layer(s)"
         )
-    return folded(_with_normalizations(_in_order(linear, ordered), normalizations, act_given))
+    layers = _in_order(linear, ordered)
+    _check_one_network(layers)
+    chain = folded(
+        _with_normalizations(layers, normalizations, act_given),
+        hint=", as 0, 2, 4, ... of a Sequential have; give act if it is applied elsewhere",
+    )
+    if normalizations:
+        notes.append(f"epsilon of normalizations is taken to be {EPSILON:g}: the file has none")
+    notes += [
+        f"an activation is taken to be between {a.name} and {b.name}, of different modules"
+        for a, b in pairwise(layers)
+        if _block(a.name) != _block(b.name)
+    ]
+    chain.notes[:0] = notes
+    return chain
 
 
-def folded(modules: list[Linear | Normalization | None]) -> Chain:
+def folded(modules: Sequence[Linear | Normalization | None], hint: str = "") -> Chain:
     """Return the chain of modules in the order in which they act, None for an activation.
 
     A normalization directly behind a linear layer becomes part of it, and one behind an activation
-    becomes part of the next linear layer.
+    becomes part of the next linear layer. `hint` ends the error about two linear layers.
 
     Raises:
         ValueError: If two linear layers have no activation between them, or a normalization has no
             linear layer beside it.
+        MemoryError: If the layers do not fit in memory.
     """
+    check_size(module.weight for module in modules if isinstance(module, Linear))
     chain, before, since = Chain(), None, "activation"
     pending: Normalization | None = None  # acts on the inputs of the next linear layer
     for module in modules:
@@ -108,8 +150,7 @@ def folded(modules: list[Linear | Normalization | None]) -> Chain:
         elif isinstance(module, Linear):
             if since == "linear":
                 raise ValueError(
-                    f"layers {before} and {module.name} must have an activation between them, as "
-                    "0, 2, 4, ... of a Sequential have; give act if it is applied elsewhere"
+                    f"layers {before} and {module.name} must have an activation between them{hint}"
                 )
             weight, bias = module.weight, module.bias
             bias = np.zeros(len(weight), np.float64) if bias is None else bias
@@ -138,27 +179,93 @@ def folded(modules: list[Linear | Normalization | None]) -> Chain:
     return chain
 
 
+def with_linear_activations(
+    modules: Sequence[Linear | Normalization | None],
+) -> list[Linear | Normalization | None]:
+    """Return modules without activations as those of a deep linear network, with s(z) = z."""
+    found: list[Linear | Normalization | None] = []
+    for module in modules:
+        if isinstance(module, Linear) and any(isinstance(one, Linear) for one in found):
+            found.append(None)
+        found.append(module)
+    return found
+
+
 def _modules(tensors: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    """Return the parameters by module; names may be separated by dots or slashes."""
+    """Return the parameters by module; names may be separated by dots, slashes or brackets."""
     modules: dict[str, dict[str, Array]] = {}
     for full, tensor in tensors.items():
-        path, _, last = full.replace("/", ".").rpartition(".")
+        # JAX prints the place of a parameter as ['params']['Dense_0']['kernel'] or .layers[0].bias.
+        dotted = re.sub(r"\[['\"]?([^]'\"]*)['\"]?\]", r".\1", check_name(full)).replace("/", ".")
+        path, _, last = dotted.removeprefix(".").rpartition(".")
         if not path:
-            raise ValueError(f"its parameters must be of modules, as fc1.weight, not {full[:80]!r}")
+            raise ValueError(f"its parameters must be of modules, as fc1.weight, not {full!r}")
         parameter = _ALIASES.get(last, last)
         array = tensor.T if last in _ALIASES else tensor
         if parameter in modules.setdefault(path, {}):
-            raise ValueError(f"{path} must have one weight, and has a kernel and a weight")
+            raise ValueError(f"{path} must have one {parameter}, and has two")
         modules[path][parameter] = array
     return modules
+
+
+def _without_copies(
+    modules: dict[str, dict[str, Array]],
+) -> tuple[dict[str, dict[str, Array]], list[str]]:
+    """Return the modules without second names of the same ones, and notes of what is left out.
+
+    A layer that is an attribute of a module and also in a Sequential has two names in PyTorch, as
+    fc1.weight and net.0.weight. Of two blocks with the same numbers the one whose names end in
+    numbers is kept, since these show where activations are.
+    """
+    blocks: dict[str, list[str]] = {}
+    for name in modules:
+        blocks.setdefault(_block(name), []).append(name)
+    kept: dict[tuple[bytes, ...], str] = {}
+    notes = []
+    for block in sorted(blocks, key=lambda one: (_index(blocks[one][0]) is None, one)):
+        names = sorted(blocks[block], key=_natural)
+        if len(names) < 2:  # one layer may be used twice
+            continue
+        first = kept.setdefault(tuple(_digest(modules[name]) for name in names), block)
+        if first != block:
+            modules = {name: one for name, one in modules.items() if name not in names}
+            here, there = names[0], min(blocks[first], key=_natural)
+            notes.append(f"{here}, ... have the same numbers as {there}, ..., and are left out")
+    return modules, notes
+
+
+def _digest(parameters: Mapping[str, Array]) -> bytes:
+    content = hashlib.sha256()
+    for name in sorted(parameters):
+        array = parameters[name]
+        content.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        content.update(np.ascontiguousarray(array).tobytes())
+    return content.digest()
+
+
+def _block(name: str) -> str:
+    """Return the name of the module around a module, without numbers: a block of layers."""
+    return re.sub(r"[0-9]+", "#", name.rpartition(".")[0])
+
+
+def _check_one_network(layers: Sequence[Linear]) -> None:
+    """Raise ValueError if two blocks may be networks side by side, as an actor and a critic."""
+    blocks = [list(own) for _, own in groupby(layers, lambda one: _block(one.name))]
+    if len(blocks[0]) == 1:
+        return
+    first = blocks[0][0]
+    for own in blocks[1:]:
+        if len(own) > 1 and own[0].weight.shape[1] == first.weight.shape[1]:
+            raise ValueError(
+                f"it must hold one network, and {first.name} and {own[0].name} may begin two"
+            )
 
 
 def _linear(name: str, parameters: dict[str, Array]) -> Linear:
     for parameter, array in parameters.items():
         if parameter not in ("weight", "bias"):
             raise ValueError(
-                f"{name} must be a linear layer with a weight and a bias, and has "
-                f"{parameter[:80]!r}"
+                f"{name} must be a linear layer with a weight and a bias, and has {parameter!r}"
             )
         dimensions = 2 if parameter == "weight" else 1
         if array.ndim != dimensions:
@@ -206,6 +313,8 @@ def normalization(
         one is not None and one.shape != mean.shape for one in (variance, weight, bias)
     ):
         raise ValueError(f"{name} must have vectors of one length")
+    if not np.all(np.asarray(variance, np.float64) + epsilon > 0.0):
+        raise ValueError(f"{name} must have variances of at least 0")
     scale = 1.0 / np.sqrt(np.asarray(variance, np.float64) + epsilon)
     if weight is not None:
         scale = scale * weight
@@ -216,23 +325,24 @@ def normalization(
 def _in_order(layers: list[Linear], ordered: bool) -> list[Linear]:
     """Return the layers in the only order that their names and shapes allow.
 
-    Layers whose names differ in one number alone follow it. In a file that keeps the order of the
-    modules that order is taken, if the shapes allow it.
+    Layers whose names differ in numbers alone follow these, the first number before the second. In
+    a file that keeps the order of the modules that order is taken, if numbers and shapes allow it.
     """
-    if ordered and _fit(layers):
+    ranked = sorted(layers, key=lambda one: _natural(one.name))
+    sequences: dict[str, list[Linear]] = {}
+    for layer in ranked:
+        sequences.setdefault(re.sub(r"[0-9]+", "#", layer.name), []).append(layer)
+    if ordered and _fit(layers) and _rise(layers, sequences):
         return layers
-    orders = []
-    for order in _orders([], sorted(layers, key=lambda one: _natural(one.name)), _numbered(layers)):
-        orders.append(order)
-        if len(orders) > 1:
-            first = next(a for a, b in zip(*orders, strict=True) if a is not b)
-            raise ValueError(
-                f"the place of layer {first.name} must be clear from its name or its shape, and "
-                "is not; give the layers numbers in their order"
-            )
+    orders = _orders(list(sequences.values()))
+    if len(orders) == 2:
+        first = next(a for a, b in zip(*orders, strict=True) if a is not b)
+        raise ValueError(
+            f"the place of layer {first.name} must be clear from its name or its shape, and is "
+            "not; give the layers numbers in their order"
+        )
     if orders:
         return orders[0]
-    ranked = sorted(layers, key=lambda one: _natural(one.name))
     a, b = next((a, b) for a, b in pairwise(ranked) if not _follows(a, b))
     raise ValueError(
         f"layers {a.name} and {b.name} must fit, and have {len(a.weight)} outputs and "
@@ -240,99 +350,147 @@ def _in_order(layers: list[Linear], ordered: bool) -> list[Linear]:
     )
 
 
-def _orders(
-    placed: list[Linear], left: list[Linear], numbered: dict[str, tuple[str, int]]
-) -> Iterator[list[Linear]]:
-    """Yield the orders of layers in which shapes fit and numbers rise."""
-    if not left:
-        yield placed
-        return
-    for layer in left:
-        if placed and not _follows(placed[-1], layer):
-            continue
-        stem, number = numbered[layer.name]
-        others = (numbered[one.name] for one in left if one is not layer)
-        if any(other == stem and count < number for other, count in others):
-            continue
-        yield from _orders([*placed, layer], [one for one in left if one is not layer], numbered)
+def _rise(layers: Sequence[Linear], sequences: Mapping[str, Sequence[Linear]]) -> bool:
+    """Return whether layers whose names differ in numbers alone are in the order of these."""
+    place = {layer.name: i for i, layer in enumerate(layers)}
+    return all(
+        place[a.name] < place[b.name] for own in sequences.values() for a, b in pairwise(own)
+    )
 
 
-def _numbered(layers: list[Linear]) -> dict[str, tuple[str, int]]:
-    """Return for each name its text without the number that counts layers, and that number.
+def _orders(sequences: Sequence[Sequence[Linear]]) -> list[list[Linear]]:
+    """Return the first two orders in which shapes fit and each sequence keeps its own.
 
-    The last number that differs between layers of the same text counts them.
+    A depth-first search without recursion, as there may be thousands of layers.
+
+    Raises:
+        ValueError: If the search takes too long, as it can for many layers without numbers.
     """
-    names = [one.name for one in layers]
-    found = {}
-    for name in names:
-        best = (name, -1)
-        for match in re.finditer(r"[0-9]+", name):
-            stem = f"{name[: match.start()]}#{name[match.end() :]}"
-            alike = [one for one in names if _same_stem(one, stem)]
-            if len(alike) > 1:
-                best = (stem, int(match[0]))
-        found[name] = best
-    return found
-
-
-def _same_stem(name: str, stem: str) -> bool:
-    before, _, after = stem.partition("#")
-    return re.fullmatch(f"{re.escape(before)}[0-9]+{re.escape(after)}", name) is not None
+    total = sum(map(len, sequences))
+    orders: list[list[Linear]] = []
+    taken = [0] * len(sequences)  # layers of each sequence that are in the path
+    path: list[int] = []  # the sequences of the layers so far
+    placed: list[Linear] = []
+    choices = [iter(range(len(sequences)))]
+    tried = 0
+    while choices and len(orders) < 2:
+        for k in choices[-1]:
+            tried += 1
+            if taken[k] == len(sequences[k]):
+                continue
+            layer = sequences[k][taken[k]]
+            if not placed or _follows(placed[-1], layer):
+                taken[k] += 1
+                path.append(k)
+                placed.append(layer)
+                choices.append(iter(range(len(sequences))))
+                break
+        else:
+            choices.pop()
+            if path:
+                taken[path.pop()] -= 1
+                placed.pop()
+        if len(placed) == total and len(choices) > total:
+            orders.append(list(placed))
+            choices[-1] = iter(())
+        if tried > _MOST_CHOICES:
+            raise ValueError(
+                f"the order of its {total} layers must be clear from numbers in their names"
+            )
+    return orders
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts numbers in names by their size."""
     parts = re.split(r"([0-9]+)", name)
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return [(1, int(part), "") if i % 2 else (0, 0, part) for i, part in enumerate(parts)]
 
 
-def _fit(layers: list[Linear]) -> bool:
+def _fit(layers: Sequence[Linear]) -> bool:
     return all(_follows(a, b) for a, b in pairwise(layers))
 
 
 def _follows(a: Linear, b: Linear) -> bool:
-    return len(a.weight) == b.weight.shape[1]
+    return bool(len(a.weight) == b.weight.shape[1])
 
 
 def _with_normalizations(
-    layers: list[Linear], normalizations: list[Normalization], act_given: bool
+    layers: Sequence[Linear], normalizations: Sequence[Normalization], act_given: bool
 ) -> list[Linear | Normalization | None]:
     """Return all modules in the order in which they act, with an activation between layers.
 
     The modules of a Sequential have numbers, of which activations and dropout take some.
     """
-    numbers = {one.name: _index(one.name) for one in (*layers, *normalizations)}
-    module_list = [numbers[one.name] for one in layers] == list(range(len(layers)))
-    if not normalizations and (not _indexed(layers, numbers) or (act_given and module_list)):
-        modules: list[Linear | Normalization | None] = []
-        for layer in layers:
-            modules += [layer, None]
-        return modules[:-1]
+    left = _by_sequential(layers, normalizations)
+    modules: list[Linear | Normalization] = []
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        prefix, number = _place(layer.name)
+        own = left.get(prefix, [])
+        while own and number is not None and own[0][0] < number:
+            modules.append(own.pop(0)[1])
+        modules.append(layer)
+        if following is None or _place(following.name)[0] != prefix:
+            modules += [one for _, one in left.pop(prefix, [])]
+    lists = frozenset[str]() if not act_given else _module_lists(layers, normalizations)
+    found: list[Linear | Normalization | None] = []
+    acted = True  # since the last linear layer
+    for before, module in zip([None, *modules], modules, strict=False):
+        if before is not None and _may_act_between(before.name, module.name, acted, lists):
+            found.append(None)
+            acted = True
+        found.append(module)
+        acted = acted and not isinstance(module, Linear)
+    return found
+
+
+def _may_act_between(before: str, name: str, acted: bool, lists: frozenset[str]) -> bool:
+    """Return whether there is an activation between neighboring modules."""
+    (prefix, number), (own_prefix, own_number) = _place(before), _place(name)
+    if prefix != own_prefix or number is None or own_number is None:
+        return not acted
+    return own_number > number + 1 or prefix in lists
+
+
+def _by_sequential(
+    layers: Sequence[Linear], normalizations: Sequence[Normalization]
+) -> dict[str, list[tuple[int, Normalization]]]:
+    """Return the normalizations of each Sequential with their numbers, which rise."""
+    prefixes = {
+        prefix for prefix, number in (_place(one.name) for one in layers) if number is not None
+    }
+    found: dict[str, list[tuple[int, Normalization]]] = {}
     for one in normalizations:
-        if numbers[one.name] is None or not _indexed(layers, numbers):
+        prefix, number = _place(one.name)
+        if number is None or prefix not in prefixes:
             raise ValueError(
                 f"normalization {one.name} must be in a Sequential, whose numbers show whether it "
                 "acts before or behind the activation"
             )
-    ranked = sorted([*layers, *normalizations], key=lambda one: numbers[one.name] or 0)
-    found: list[Linear | Normalization | None] = []
-    reached: int | None = None
-    for module in ranked:
-        number = numbers[module.name]
-        assert number is not None
-        if reached is not None and number > reached + 1:
-            found.append(None)
-        found.append(module)
-        reached = number
-    return found
+        found.setdefault(prefix, []).append((number, one))
+    return {prefix: sorted(own, key=lambda pair: pair[0]) for prefix, own in found.items()}
 
 
-def _indexed(layers: list[Linear], numbers: Mapping[str, int | None]) -> bool:
-    """Return whether the layers are modules of one Sequential: names that end in a number."""
-    prefixes = {one.name.rpartition(".")[0] for one in layers}
-    return len(prefixes) == 1 and all(numbers[one.name] is not None for one in layers)
+def _module_lists(
+    layers: Sequence[Linear], normalizations: Sequence[Normalization]
+) -> frozenset[str]:
+    """Return the prefixes of layers 0, 1, 2, ... without normalizations: those of ModuleLists."""
+    numbers: dict[str, list[int | None]] = {}
+    for one in layers:
+        prefix, number = _place(one.name)
+        numbers.setdefault(prefix, []).append(number)
+    normalized = {_place(one.name)[0] for one in normalizations}
+    return frozenset(
+        prefix
+        for prefix, own in numbers.items()
+        if own == list(range(len(own))) and prefix not in normalized
+    )
+
+
+def _place(name: str) -> tuple[str, int | None]:
+    """Return the name of the module around a module, and its number there."""
+    return name.rpartition(".")[0], _index(name)
 
 
 def _index(name: str) -> int | None:
     last = name.rpartition(".")[2]
-    return int(last) if last.isascii() and last.isdigit() else None
+    return int(last) if re.fullmatch(r"[0-9]+", last) else None

@@ -12,13 +12,19 @@ import math
 import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_PICKLE: Final = 100_000_000  # bytes
+from nnth._networks.state_dict import check_name
+
+# A pickle of 16 MB describes some 50,000 tensors. An instruction of one byte makes an object of up
+# to 100, so that their number bounds the memory.
+_MAX_PICKLE: Final = 16_000_000  # bytes
+_MAX_INSTRUCTIONS: Final = 2_000_000
+_MAX_DIMENSIONS: Final = 64
 
 # The types of storages, little-endian. NumPy has no bfloat16: it is the upper half of a float32.
 _STORAGES: Final = {
@@ -93,8 +99,7 @@ def read_torch(stream: BinaryIO) -> dict[str, NDArray[Any]]:
         if files[pickles[0]].file_size > _MAX_PICKLE:
             raise ValueError(f"its data.pkl must be below {_MAX_PICKLE} bytes")
         found = _state_dict(_unpickled(archive.read(pickles[0])))
-        size = stream.seek(0, 2)
-        read = _Reader(archive, files, folder, size)
+        read = _Reader(archive, files, folder)
         return {name: read.tensor(name, tensor) for name, tensor in found.items()}
 
 
@@ -110,16 +115,21 @@ def _check_order(
 
 @dataclass(frozen=True)
 class _Reader:
-    """The storages of an archive, which are stored without compression."""
+    """The storages of an archive, which are stored without compression, each read once."""
 
     archive: zipfile.ZipFile
     files: Mapping[str, zipfile.ZipInfo]
     folder: str
-    size: int
+    storages: dict[_Storage, NDArray[Any]] = field(default_factory=dict)
 
     def tensor(self, name: str, tensor: _Tensor) -> NDArray[Any]:
-        """Return a tensor as a contiguous array."""
-        storage = tensor.storage
+        """Return a tensor as a view of its storage, which other tensors may share."""
+        check_name(name)
+        if tensor.storage not in self.storages:
+            self.storages[tensor.storage] = self._storage(name, tensor.storage)
+        return _strided(name, self.storages[tensor.storage], tensor)
+
+    def _storage(self, name: str, storage: _Storage) -> NDArray[Any]:
         code = _STORAGES.get(storage.kind)
         if code is None:
             raise ValueError(f"{name} must hold numbers of a known type, not a {storage.kind}")
@@ -127,7 +137,7 @@ class _Reader:
         info = self.files.get(file)
         if info is None:
             raise ValueError(f"the numbers of {name} are missing")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > self.size:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"the numbers of {name} must be stored without compression")
         if info.file_size != storage.count * dtype.itemsize:
             raise ValueError(
@@ -136,14 +146,14 @@ class _Reader:
             )
         numbers = np.frombuffer(self.archive.read(file), dtype)
         if storage.kind == "BFloat16Storage":
-            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
-        return _strided(name, numbers, tensor)
+            return (numbers.astype(np.uint32) << 16).view(np.float32)
+        return numbers
 
 
 def _strided(name: str, numbers: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
-    """Return the view of a storage that a tensor is, as a copy."""
+    """Return the view of a storage that a tensor is."""
     shape, strides = tensor.shape, tensor.strides
-    if len(shape) != len(strides) or min((*shape, *strides, tensor.offset), default=0) < 0:
+    if len(shape) != len(strides):
         raise ValueError(f"{name} must have a stride for each of its dimensions")
     count = math.prod(shape)  # Python's integers, which no shape in a file can make overflow
     last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
@@ -152,14 +162,13 @@ def _strided(name: str, numbers: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
             f"{name} of shape {list(shape)} must lie within its {len(numbers)} numbers"
         )
     if not count:
-        return np.zeros(shape, numbers.dtype)
-    view = np.lib.stride_tricks.as_strided(
+        return np.zeros(0, numbers.dtype).reshape(shape)
+    return np.lib.stride_tricks.as_strided(
         numbers[tensor.offset :],
         shape,
         tuple(step * numbers.itemsize for step in strides),
         writeable=False,
     )
-    return np.ascontiguousarray(view).reshape(shape)
 
 
 def _state_dict(value: object) -> dict[str, _Tensor]:
@@ -191,9 +200,11 @@ def _kind(value: object) -> str:
 def _unpickled(data: bytes) -> object:
     """Return the value of a pickle of dicts, lists, numbers, texts and tensors."""
     machine = _Machine()
-    for code, argument, _ in pickletools.genops(data):
+    for count, (code, argument, _) in enumerate(pickletools.genops(data)):
         if code.name == "STOP":
             return machine.result()
+        if count == _MAX_INSTRUCTIONS:
+            raise ValueError(f"its pickle must have at most {_MAX_INSTRUCTIONS} instructions")
         machine.step(code.name, argument)
     raise ValueError("its pickle must end with STOP")
 
@@ -353,14 +364,15 @@ def _tensor(storage: object, offset: object, shape: object, strides: object) -> 
     if (
         not isinstance(storage, _Storage)
         or not _is_count(offset)
-        or not all(isinstance(one, tuple) and all(map(_is_count, one)) for one in sizes)
+        or not all(isinstance(one, tuple) and len(one) <= _MAX_DIMENSIONS for one in sizes)
+        or not all(_is_count(n) for one in sizes for n in one)  # type: ignore[attr-defined]
     ):
         raise ValueError("its pickle must describe tensors by a storage, an offset and a shape")
     return _Tensor(storage, offset, shape, strides)  # type: ignore[arg-type]
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < 2**63
 
 
 _IGNORED: Final = frozenset({"PROTO", "FRAME"})
