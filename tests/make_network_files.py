@@ -3,9 +3,9 @@
 `python tests/make_network_files.py torch keras sklearn jax` makes those of the libraries named,
 each of which may need an environment of its own: torch with onnx; keras with h5py; sklearn with
 skl2onnx; jax with flax and safetensors. Beside the networks LIBRARY.npz keeps the inputs `x` and,
-for each file, the outputs that the library computes, in double precision. A file without outputs is
-one to refuse. Those of HDF5, which is padded with zeros, are compressed. No line here is shared with the
-readers.
+for each file, the outputs that the library computes, in double precision. A file without outputs
+is one to refuse. Those of HDF5, which is padded with zeros, are compressed. No line here is shared
+with the readers.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def torch_files() -> dict[str, Any]:
 
     def export(name: str, model: nn.Module, given: torch.Tensor = x) -> None:
         found[f"{name}.onnx"] = model.eval()(given).detach().numpy()
-        torch.onnx.export(
-            model, (given,), FOLDER / f"{name}.onnx", dynamo=False, opset_version=20
-        )
+        torch.onnx.export(model, (given,), FOLDER / f"{name}.onnx", dynamo=False, opset_version=20)
 
     model = relu()
     keep("torch_sequential", model)
@@ -234,7 +232,7 @@ def jax_files() -> dict[str, Any]:
         FOLDER / "flax_paths.npz",
         **{jax.tree_util.keystr(path): np.asarray(one) for path, one in leaves},
     )
-    return {name: outputs for name in ("flax.npz", "flax.safetensors", "flax_paths.npz")}
+    return dict.fromkeys(("flax.npz", "flax.safetensors", "flax_paths.npz"), outputs)
 
 
 MAKERS = {"torch": torch_files, "keras": keras_files, "sklearn": sklearn_files, "jax": jax_files}

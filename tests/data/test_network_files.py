@@ -1,0 +1,546 @@
+"""Networks in files of PyTorch, ONNX, Keras, JAX and scikit-learn, sound ones and hostile ones."""
+
+import copyreg
+import gzip
+import json
+import pickle
+import random
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnth import Network, load_network
+from nnth._networks.safetensors_file import safetensors_of
+
+FOLDER = Path(__file__).parent.parent / "reference" / "networks"
+LIBRARIES = ("torch", "keras", "sklearn", "jax")
+REFERENCE = {name: np.load(FOLDER / f"{name}.npz") for name in LIBRARIES}
+OUTPUTS = {file: (own["x"], own[file]) for own in REFERENCE.values() for file in own if file != "x"}
+FILES = sorted(
+    file.name for file in FOLDER.iterdir() if file.name not in {f"{one}.npz" for one in LIBRARIES}
+)
+REFUSED = {
+    "torch_convolution.pt": r"0\.weight must be that of a linear layer, .*not of shape \[2, 1, 1\]",
+    "torch_layer_norm.pt": r"1\.weight must be that of a linear layer, .*not of shape \[2\]",
+    "torch_old.pt": "a zip archive, as torch.save writes since PyTorch 1.6, and is none",
+    "torch_whole.pt": "asks for torch.nn.modules.container.Sequential: save model.state_dict",
+    "torch_skip.onnx": "/Add must not take the values of an earlier layer",
+}
+UNNAMED = {"torch_named.pt", "flax.npz", "flax_paths.npz"}  # tanh, which their files do not say
+
+W = (np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]]), np.array([[1.0, -1.0, 2.0]]))
+B = (np.array([0.0, -1.0, 2.0]), np.array([0.25]))
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    """Return a file of the references, decompressed."""
+    if not name.endswith(".gz"):
+        return FOLDER / name
+    path = folder / name.removesuffix(".gz")
+    path.write_bytes(gzip.decompress((FOLDER / name).read_bytes()))
+    return path
+
+
+def error_of(path: Path, act: str | None = None) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        load_network(path, act)
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    reason = text.removeprefix(str(path))
+    assert len(reason) < 500
+    assert reason.isprintable()
+    return text
+
+
+@contextmanager
+def little_memory(most: int) -> Iterator[None]:
+    """Fail if the block takes more than `most` bytes of Python and NumPy."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+# Files that the libraries wrote.
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_network_of_a_library_has_the_outputs_of_the_library(name: str, tmp_path: Path) -> None:
+    path = unpacked(name, tmp_path)
+    if path.name in REFUSED:
+        with pytest.raises(ValueError, match=REFUSED[path.name]):
+            load_network(path)
+        error_of(path)
+        return
+    x, outputs = OUTPUTS[path.name]
+    net = load_network(path, "tanh" if name in UNNAMED else None)
+    # Some hundred operations on numbers of order 1, each with an error of 1e-16.
+    np.testing.assert_allclose(net(x), outputs, rtol=0.0, atol=1e-12)
+
+
+def test_every_reference_is_used() -> None:
+    names = {name.removesuffix(".gz") for name in FILES}
+    assert names == set(OUTPUTS) | set(REFUSED)
+    assert len(names) > 25
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "note"),
+    [
+        ("torch_leaky_relu.onnx", "leaky_relu:0.1", ""),
+        ("torch_gelu.onnx", "gelu", ""),
+        ("torch_silu.onnx", "silu", ""),
+        (
+            "torch_normalized.pt",
+            "relu",
+            "the file names no activation: it is taken to be relu; epsilon of normalizations is "
+            "taken to be 1e-05: the file has none; normalization 1 is part of layer 0; "
+            "normalization 6 is part of layer 7",
+        ),
+        (
+            "keras_normalized.keras.gz",
+            "gelu",
+            "normalization batch_normalization is part of layer dense; dropout does nothing at "
+            "inference",
+        ),
+        (
+            "keras_softmax.keras.gz",
+            "tanh",
+            "softmax at the output is left out: outputs are logits",
+        ),
+        (
+            "torch_tied.pt",
+            "relu",
+            "the file names no activation: it is taken to be relu; fc1, ... have the same numbers "
+            "as net.0, ..., and are left out",
+        ),
+        ("sklearn_logistic.npz", "sigmoid", ""),
+        ("flax.safetensors", "tanh", ""),
+    ],
+)
+def test_the_note_says_what_was_done(name: str, activation: str, note: str, tmp_path: Path) -> None:
+    net = load_network(unpacked(name, tmp_path))
+    assert (net.activation, net.note) == (activation, note)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_short_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    whole = unpacked(name, tmp_path)
+    content = whole.read_bytes()
+    act = "tanh" if name in UNNAMED else None
+    dice = random.Random(name)
+    lengths = {0, 1, len(content) // 2, len(content) - 1}
+    lengths |= {dice.randrange(len(content)) for _ in range(25)}
+    path = tmp_path / f"cut{whole.suffix}"
+    for length in sorted(lengths):
+        path.write_bytes(content[:length])
+        error_of(path, act)
+
+
+# Orders of layers.
+
+
+def layers_of(sizes: Sequence[int], seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    random = np.random.default_rng(seed)
+    weights = [random.standard_normal((n, m)) for m, n in pairwise(sizes)]
+    return weights, [random.standard_normal(len(w)) for w in weights]
+
+
+def saved(path: Path, names: Sequence[str], layers: Any, order: Sequence[int]) -> Path:
+    """Write layers under names in an order, as .npz."""
+    arrays = {}
+    for i in order:
+        arrays |= {f"{names[i]}.weight": layers[0][i], f"{names[i]}.bias": layers[1][i]}
+    np.savez(path, **arrays)
+    return path
+
+
+def assert_chain(net: Network, layers: Any) -> None:
+    for found, expected in zip((net.weights, net.biases), layers, strict=True):
+        assert [one.tolist() for one in found] == [one.tolist() for one in expected]
+
+
+CHAINS = st.tuples(
+    st.lists(st.integers(1, 4), min_size=3, max_size=14),
+    st.sampled_from(["{}", "net.{}", "fc{}", "layers.{}.linear", "a1.h{}", "params/Dense_{}"]),
+    st.integers(1, 3),
+    st.randoms(use_true_random=False),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHAINS)
+def test_numbers_give_the_order_whatever_the_order_of_the_file(
+    tmp_path_factory: pytest.TempPathFactory, chain: Any
+) -> None:
+    sizes, pattern, step, dice = chain
+    layers = layers_of(sizes, 1)
+    names = [pattern.format(9 + step * i) for i in range(len(sizes) - 1)]  # 9, 10: not by text
+    order = list(range(len(names)))
+    dice.shuffle(order)
+    path = saved(tmp_path_factory.mktemp("chain") / "net.npz", names, layers, order)
+    in_sequential = pattern in ("{}", "net.{}")
+    if in_sequential and step == 1:
+        assert "must have an activation between them, as 0, 2, 4" in error_of(path, "tanh")
+    else:
+        assert_chain(load_network(path, "tanh"), layers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(1, 9)), st.randoms(use_true_random=False))
+def test_shapes_give_the_order_where_names_do_not(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], dice: Any
+) -> None:
+    layers = layers_of(sizes, 2)
+    names = ["entry", "first", "b", "out", "head", "x.y", "w"]
+    dice.shuffle(names)
+    order = list(range(len(names)))
+    dice.shuffle(order)
+    path = saved(tmp_path_factory.mktemp("chain") / "net.npz", names, layers, order)
+    assert_chain(load_network(path, "tanh"), layers)
+
+
+def test_a_doubtful_order_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    saved(path, ["a", "b", "c"], layers_of([2, 2, 2, 2], 3), range(3))
+    assert "the place of layer b must be clear from its name" in error_of(path)
+    saved(path, ["a.1", "a.2", "b.1", "b.2"], layers_of([2, 2, 2, 2, 2], 3), range(4))
+    error_of(path)
+    # Networks side by side, as an actor and a critic, are no chain although their shapes fit.
+    saved(path, ["a.0", "a.2", "b.0", "b.2"], layers_of([3, 4, 3, 4, 1], 3), range(4))
+    assert "must hold one network, and a.0 and b.0 may begin two" in error_of(path)
+    saved(path, ["a.0", "a.2", "b.0", "b.2"], layers_of([3, 4, 2, 4, 1], 3), range(4))
+    note = load_network(path, "tanh").note
+    assert note == "an activation is taken to be between a.2 and b.0, of different modules"
+    # 40! orders, none of which fits.
+    names = [f"{'ab'[i % 2] * (i + 1)}" for i in range(40)]
+    weights, biases = layers_of([2] * 41, 3)
+    weights[-1], biases[-1] = np.ones((7, 7)), np.ones(7)
+    saved(path, names, (weights, biases), range(40))
+    assert "the order of its 40 layers must be clear from numbers in their names" in error_of(path)
+
+
+def test_thousands_of_layers_are_read(tmp_path: Path) -> None:
+    count = 3000
+    layers = ([np.eye(1)] * count, [np.zeros(1)] * count)
+    net = Network(tuple(layers[0]), tuple(layers[1]))
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(safetensors_of(net))
+    assert load_network(path).depth == count - 1
+
+
+def test_normalizations_must_show_their_places(tmp_path: Path) -> None:
+    def written(names: Sequence[str], own: str, shift: float = 0.0) -> Path:
+        layers = layers_of([2, 3, 1], 4)
+        arrays = {f"{one}.weight": w for one, w in zip(names, layers[0], strict=True)}
+        arrays |= {f"{one}.bias": b for one, b in zip(names, layers[1], strict=True)}
+        arrays |= {f"{own}.running_mean": np.ones(3), f"{own}.running_var": np.full(3, shift)}
+        np.savez(tmp_path / "net.npz", **arrays)
+        return tmp_path / "net.npz"
+
+    path = written(["0", "3"], "1", shift=3.0)
+    weights, biases = layers_of([2, 3, 1], 4)
+    net = load_network(path, "tanh")
+    scale = 1.0 / np.sqrt(3.0 + 1e-5)
+    np.testing.assert_allclose(net.weights[0], weights[0] * scale, rtol=1e-15)
+    np.testing.assert_allclose(net.biases[0], (biases[0] - 1.0) * scale, rtol=1e-13)
+    assert "normalization bn must be in a Sequential" in error_of(written(["0", "3"], "bn"))
+    assert "normalization bn.0 must be in a Seq" in error_of(written(["fc1", "fc2"], "bn.0"))
+    assert "1 must have variances of at least 0" in error_of(written(["0", "3"], "1", -1.0))
+    assert "normalization 4 must have a linear" in error_of(written(["0", "2"], "4"))
+    assert "normalization 2 must not lie between" in error_of(written(["0", "4"], "2"), "relu")
+
+
+# Hostile files of PyTorch.
+
+
+def text(value: str) -> bytes:
+    raw = value.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(raw)) + raw
+
+
+def whole(value: int) -> bytes:
+    raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return b"\x8a" + bytes([len(raw)]) + raw
+
+
+def tensor(
+    key: str,
+    shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    offset: int = 0,
+    count: int | None = None,
+    kind: str = "DoubleStorage",
+) -> bytes:
+    """Return the instructions of a pickle that make a tensor, as torch.save writes them."""
+    size = int(np.prod(shape))
+    strides = (
+        [size // int(np.prod(shape[: i + 1])) for i in range(len(shape))]
+        if strides is None
+        else strides
+    )
+    storage = text("storage") + b"ctorch\n" + kind.encode() + b"\n" + text(key) + text("cpu")
+    storage = b"(" + storage + whole(size if count is None else count) + b"tQ"
+    sizes = b"".join(b"(" + b"".join(map(whole, one)) + b"t" for one in (shape, strides))
+    hooks = b"ccollections\nOrderedDict\n)R"
+    return (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + whole(offset)
+        + sizes
+        + b"\x89"
+        + hooks
+        + b"tR"
+    )
+
+
+def pickled(entries: dict[str, bytes], tail: bytes = b"") -> bytes:
+    items = b"".join(text(name) + entry for name, entry in entries.items())
+    return b"\x80\x02}(" + items + b"u" + tail + b"."
+
+
+def archive(path: Path, data: bytes, method: int = zipfile.ZIP_STORED, **storages: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr("net/data.pkl", data)
+        for key, content in storages.items():
+            file.writestr(f"net/data/{key}", content)
+    return path
+
+
+def sound() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    entries, storages = {}, {}
+    for i, (w, b) in enumerate(zip(W, B, strict=True)):
+        for name, array in (("weight", w), ("bias", b)):
+            entries[f"{2 * i}.{name}"] = tensor(f"s{i}{name}", array.shape)
+            storages[f"s{i}{name}"] = array.tobytes()
+    return entries, storages
+
+
+def attacks(made: Path) -> dict[str, bytes]:
+    """Return pickles that, run by pickle.loads, make a directory."""
+    run = b"S'mkdir " + str(made).encode() + b"'\n"
+    expression = f"__import__('os').mkdir({str(made)!r})"
+    by_name = text(f"mkdir {made}")
+    good = pickled(sound()[0])
+    popen = b"csubprocess\nrun\n((" + text("mkdir") + text(str(made)) + b"lt"
+    return {
+        "GLOBAL os.system": b"cos\nsystem\n(" + run + b"tR.",
+        "GLOBAL posix.system": b"cposix\nsystem\n(" + run + b"tR.",
+        "GLOBAL builtins.eval": b"cbuiltins\neval\n(" + text(expression) + b"tR.",
+        "GLOBAL __builtin__.exec": b"c__builtin__\nexec\n(" + text(expression) + b"tR.",
+        "STACK_GLOBAL": b"\x80\x04\x8c\x02os\x8c\x06system\x93" + by_name + b"\x85R.",
+        "INST": b"(" + run + b"ios\nsystem\n.",
+        "OBJ": b"(cos\nsystem\n" + run + b"o.",
+        "EXT1": b"\x80\x02\x82\xf0" + by_name + b"\x85R.",
+        "EXT2": b"\x80\x02\x83\xf0\x00" + by_name + b"\x85R.",
+        "EXT4": b"\x80\x02\x84\xf0\x00\x00\x00" + by_name + b"\x85R.",
+        "nested": good[:-1].replace(
+            b"}(", b"}(" + text("0.extra") + b"cos\nsystem\n" + by_name + b"\x85R", 1
+        )
+        + b".",
+        "in a list": b"](cos\nsystem\n" + by_name + b"\x85Re.",
+        "as a key": b"}(cos\nsystem\n" + by_name + b"\x85RNu.",
+        "dropped": b"cos\nsystem\n" + by_name + b"\x85R0}.",
+        "run": popen + b"R.",
+    }
+
+
+NAMES = sorted(attacks(Path("made")))
+
+
+@pytest.fixture
+def extension() -> Iterator[None]:
+    """Give os.system the number by which the pickles EXT1, EXT2 and EXT4 call it."""
+    copyreg.add_extension("os", "system", 0xF0)
+    yield
+    copyreg.remove_extension("os", "system", 0xF0)
+
+
+@pytest.mark.subprocess
+@pytest.mark.usefixtures("extension")
+@pytest.mark.parametrize("name", NAMES)
+def test_no_pickle_is_run(name: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    data = attacks(made)[name]
+    if name != "nested":  # whose tensors only PyTorch could make
+        pickle.loads(data)
+        assert made.is_dir()  # the attack works on whoever unpickles
+        made.rmdir()
+    error_of(archive(tmp_path / "net.pt", data))
+    assert not made.exists()
+    bare = tmp_path / "bare.pt"  # without an archive, as before PyTorch 1.6
+    bare.write_bytes(data)
+    error_of(bare)
+    np.savez(tmp_path / "net.npz", W1=W[0], b1=B[0], W2=W[1], b2=B[1])
+    with zipfile.ZipFile(tmp_path / "net.npz", "a") as file:
+        file.writestr("activation.npy", data)
+    error_of(tmp_path / "net.npz")
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "has NEWOBJ"),
+        (b"\x80\x04ccollections\nOrderedDict\n)}\x92.", "has NEWOBJ_EX"),
+        (b"\x80\x02ccollections\nOrderedDict\n(K\x01tR.", "calls OrderedDict"),
+        (b"\x80\x02ctorch\nload\n.", "asks for torch.load"),
+        (b"\x80\x02ctorch\nFloatStorage\n)R.", "calls FloatStorage"),
+        (b"\x80\x02ctorch._utils\n_rebuild_parameter\n)R.", "calls _rebuild_parameter"),
+        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x01K\x01K\x01tR.", "by a storage"),
+        (b"\x80\x02K\x01K\x02\x86Q.", "refer to storages"),
+        (b"\x80\x02h\x05.", "refers to a value that it does not have"),
+        (b"\x80\x02q\x05.", "takes a value that it does not have"),
+        (b"\x80\x02t.", "takes a value that it does not have"),
+        (b"\x80\x02}K\x01b.", "hold one state dict of tensors, and holds none"),
+        (b"\x80\x02K\x01K\x01b.", "attributes of a state dict alone"),
+        (b"\x80\x02]K\x01K\x02s.", "set the items of a dict"),
+        (b"\x80\x02}K\x01a.", "append to a list"),
+        (b"\x80\x02}]K\x02s.", "have dicts with texts as keys"),
+        (b"\x80\x02}}.", "must leave one value"),
+        (b"\x80\x02}", "pickle exhausted before seeing STOP"),
+        (b"", "pickle exhausted before seeing STOP"),
+        (b"\xff", "unknown"),
+        (b"\x8b\xff\xff\xff\x7f", "not enough data"),
+        (b"K\x01.", "must hold a state dict, not a int"),
+        (b"\x80\x02(" + b"(" * 10 + b".", "must leave one value"),
+        (b"\x80\x02" + b"]" * 2_000_100 + b".", "at most 2000000 instructions"),
+        (b"\x80\x02" + b"N0" * 10_000_000 + b".", "below 16000000 bytes"),
+        (b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".", "hold a state dict, not a tuple"),
+        (pickled({"a" * 1_000_000: tensor("s", (1, 1))}), "of at most 200 characters, and one is"),
+        (pickled({"a\x1b[2J\n.weight": tensor("s", (1, 1))}), "must be printable"),
+        (pickled({"a\ud800.weight": tensor("s", (1, 1))}), "must be printable"),
+    ],
+)
+def test_a_pickle_of_anything_but_tensors_is_refused(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "net.pt", data, zipfile.ZIP_DEFLATED, s=bytes(8))
+    with little_memory(500_000_000):
+        assert message in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"count": 7}, "0.weight must have 7 numbers of DoubleStorage, not 48 bytes"),
+        ({"count": 10**12}, "0.weight must have 1000000000000 numbers"),
+        ({"count": -6}, "refer to storages of tensors alone"),
+        ({"count": 2**70}, "refer to storages of tensors alone"),
+        ({"shape": (3, 3)}, r"0.weight of shape \[3, 3\] must lie within its 6 numbers"),
+        ({"shape": (2**62, 2**62)}, "must lie within its 6 numbers"),
+        ({"shape": (10**9, 10**9), "strides": (0, 0)}, "must lie within its 6 numbers"),
+        ({"shape": (3, -2)}, "describe tensors by a storage"),
+        ({"shape": (1,) * 65}, "describe tensors by a storage"),
+        ({"strides": (-1, 1)}, "describe tensors by a storage"),
+        ({"strides": (2**62, 2**62)}, "must lie within its 6 numbers"),
+        ({"strides": (1,)}, "must have a stride for each"),
+        ({"offset": 1}, "must lie within its 6 numbers"),
+        ({"offset": -1}, "describe tensors by a storage"),
+        ({"offset": 2**62}, "must lie within its 6 numbers"),
+        ({"key": "../../etc/passwd"}, "the numbers of 0.weight are missing"),
+        ({"kind": "QInt8Storage"}, "of a known type, not a QInt8Storage"),
+        ({"kind": "FloatStorage"}, "0.weight must have 6 numbers of FloatStorage, not 48 bytes"),
+        ({"shape": (0, 2), "count": 6}, "0.bias must have 0 numbers"),
+    ],
+)
+def test_a_storage_that_lies_is_refused(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    entries, storages = sound()
+    path = archive(tmp_path / "net.pt", pickled(entries), **storages)
+    assert_chain(load_network(path), (W, B))
+    given: dict[str, Any] = {"key": "s0weight", "shape": (3, 2), "strides": (2, 1), "count": 6}
+    entries["0.weight"] = tensor(**(given | change))
+    path = archive(tmp_path / "net.pt", pickled(entries), **storages)
+    with pytest.raises(ValueError, match=message):
+        load_network(path)
+    with little_memory(10_000_000):
+        error_of(path)
+
+
+def test_tensors_may_share_a_storage_and_take_its_memory_once(tmp_path: Path) -> None:
+    numbers = np.arange(30.0)
+    entries = {
+        "a.0.weight": tensor("s", (2, 3), count=30, offset=3),
+        "a.2.weight": tensor("s", (3, 2), strides=(1, 3), count=30, offset=3),
+        "a.4.weight": tensor("s", (3, 3), count=30, offset=10),
+    }
+    path = archive(tmp_path / "net.pt", pickled(entries), s=numbers.tobytes())
+    net = load_network(path)
+    first = numbers[3:9].reshape(2, 3)
+    expected = [first, first.T, numbers[10:19].reshape(3, 3)]
+    assert [w.tolist() for w in net.weights] == [w.tolist() for w in expected]
+    # 1000 names of one storage of 2 MB, of shapes that are no chain: nothing is copied.
+    entries = {f"{2 * i}.weight": tensor("s", (250, 1000)) for i in range(1000)}
+    path = archive(tmp_path / "net.pt", pickled(entries), s=bytes(2_000_000))
+    with little_memory(20_000_000):
+        assert "layers 0 and 2 must fit, and have 250 outputs and 1000 inputs" in error_of(path)
+
+
+def test_compressed_storages_are_refused(tmp_path: Path) -> None:
+    entries, storages = sound()
+    path = archive(tmp_path / "net.pt", pickled(entries), zipfile.ZIP_DEFLATED, **storages)
+    assert "the numbers of 0.weight must be stored without compression" in error_of(path)
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("net/data.pkl", b"")
+    path = archive(tmp_path / "other.pt", b"")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("other/data.pkl", b"")
+    assert "must hold one data.pkl, not 2" in error_of(path)
+    path = archive(tmp_path / "big.pt", pickled(entries), **storages)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("net/byteorder", b"big")
+    assert "must be little-endian, not 'big'" in error_of(path)
+
+
+# Bombs: files that would take far more memory than they have bytes.
+
+
+def test_an_npz_that_does_not_fit_in_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**7)
+    big = np.zeros((2000, 2000))
+    for names in (("W1", "b1", "W2", "b2"), ("0.weight", "0.bias", "2.weight", "2.bias")):
+        arrays = dict(zip(names, (big, np.zeros(2000), np.zeros((1, 2000)), B[1]), strict=True))
+        np.savez_compressed(tmp_path / "net.npz", **arrays)
+        with little_memory(10**7):
+            assert "does not fit in memory" in error_of(tmp_path / "net.npz")
+    np.savez_compressed(tmp_path / "net.npz", W1=big[0, 0], activation=np.array("a" * 10**6))
+    assert "activation must have at most 10000 bytes" in error_of(tmp_path / "net.npz")
+
+
+def test_an_npz_whose_shape_lies_is_refused(tmp_path: Path) -> None:
+    for shape in ("(100000, 100000)", "(9223372036854775807,)", "(-1, 2)", "((((1,),),),)"):
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        np.savez(tmp_path / "net.npz", b1=B[0], W2=W[1], b2=B[1])
+        with zipfile.ZipFile(tmp_path / "net.npz", "a") as file:
+            file.writestr("W1.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+        error_of(tmp_path / "net.npz")
+
+
+def test_a_header_of_safetensors_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(struct.pack("<Q", 10 * 2**30) + b"{}")
+    assert "header must lie within the file's 10 bytes, and has 10737418240" in error_of(path)
+    header = b"[" + b"[]," * 6_000_000 + b"[]]"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with little_memory(10_000_000):
+        error_of(path)
+    name = "a" * 1_000_000
+    header = json.dumps({name: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    assert "of at most 200 characters, and one is 'aaaa" in error_of(path)
