@@ -2,22 +2,28 @@
 
 import copyreg
 import gzip
+import io
 import json
+import math
 import pickle
 import random
+import re
 import struct
 import tracemalloc
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from nnth import Network, load_network
 from nnth._networks.safetensors_file import safetensors_of
@@ -165,6 +171,11 @@ def saved(path: Path, names: Sequence[str], layers: Any, order: Sequence[int]) -
         arrays |= {f"{names[i]}.weight": layers[0][i], f"{names[i]}.bias": layers[1][i]}
     np.savez(path, **arrays)
     return path
+
+
+def erf(z: Any) -> Any:
+    """Return erf(z/sqrt(2))."""
+    return np.vectorize(lambda one: math.erf(one / math.sqrt(2.0)))(z)
 
 
 def assert_chain(net: Network, layers: Any) -> None:
@@ -544,3 +555,322 @@ def test_a_header_of_safetensors_is_bounded(tmp_path: Path) -> None:
     header = json.dumps({name: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     assert "of at most 200 characters, and one is 'aaaa" in error_of(path)
+
+
+# Hostile and unusual files of ONNX.
+
+
+def onnx_file(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    constants: dict[str, np.ndarray] | Sequence[onnx.TensorProto],
+    *,
+    shape: Sequence[Any] = ("n", 2),
+    opset: int = 17,
+    output: str = "y",
+) -> Path:
+    """Write a graph from x to y."""
+    if isinstance(constants, dict):
+        constants = [numpy_helper.from_array(one, name) for name, one in constants.items()]
+    graph = helper.make_graph(
+        list(nodes),
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.DOUBLE, None)],
+        list(constants),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs.split(), [output], name=f"the_{kind}", **attributes)
+
+
+CONSTANTS = {"W1": W[0].T.copy(), "b1": B[0], "W2": W[1].T.copy(), "b2": B[1]}
+FIRST = [node("MatMul", "x W1", "h1"), node("Add", "h1 b1", "z1")]
+ACT = [node("Relu", "z1", "a1")]
+LAST = [node("MatMul", "a1 W2", "h2"), node("Add", "b2 h2", "y")]
+
+
+def test_a_graph_by_hand_is_read(tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "net.onnx", [*FIRST, *ACT, *LAST], CONSTANTS)
+    assert_chain(load_network(path), (W, B))
+    gemm = [
+        node("Gemm", "x V1 b1", "z1", transB=1, alpha=2.0, beta=0.5),
+        *ACT,
+        node("Transpose", "V2", "W2"),
+        node("Gemm", "a1 W2", "y"),
+    ]
+    path = onnx_file(path, gemm, {"V1": W[0], "b1": B[0], "V2": W[1]})
+    assert_chain(load_network(path), ((2.0 * W[0], W[1]), (0.5 * B[0], np.zeros(1))))
+    linear = [*FIRST, node("Identity", "z1", "a1"), *LAST]
+    assert load_network(onnx_file(path, linear, CONSTANTS)).activation == "linear"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        # x (1 + x) of several nodes: brackets matter.
+        ("Add one z1 e; Mul z1 e a1", lambda z: z * (1.0 + z)),
+        ("Add one z1 e; Gelu e a1", lambda z: 0.5 * (1.0 + z) * (1.0 + erf(1.0 + z))),
+        ("Add one z1 e; Softsign e a1", lambda z: (1.0 + z) / (1.0 + np.abs(1.0 + z))),
+        ("Neg z1 e; Pow e two a1", lambda z: z**2),
+        ("Abs z1 e; Add e one f; Div z1 f a1", lambda z: z / (1.0 + np.abs(z))),
+        ("Sub one z1 e; Exp e a1", lambda z: np.exp(1.0 - z)),
+        ("Elu z1 a1", lambda z: np.where(z > 0, z, np.expm1(z))),
+        (
+            "Selu z1 a1",
+            lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)),
+        ),
+    ],
+)
+def test_activations_of_several_nodes(
+    nodes: str, expected: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    made = []
+    for text in nodes.split("; "):
+        kind, *inputs, output = text.split()
+        made.append(node(kind, " ".join(inputs), output))
+    constants = CONSTANTS | {"one": np.array(1.0), "two": np.array([2.0])}
+    path = onnx_file(tmp_path / "net.onnx", [*FIRST, *made, *LAST], constants, opset=20)
+    x = np.array([[0.3, -1.0], [-2.0, 0.5], [0.0, 0.0]])
+    outputs = expected(x @ W[0].T + B[0]) @ W[1].T + B[1]
+    # Selu's constants are float32 in the format: 7 digits.
+    np.testing.assert_allclose(
+        load_network(path)(x), outputs, rtol=1e-7 if "Selu" in nodes else 1e-12
+    )
+
+
+def external(name: str, location: str) -> onnx.TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.DOUBLE, dims=[2, 3])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("Conv", "x W1", "y")], "the_Conv must be of a fully connected network, and is Conv"),
+        ([*FIRST, node("LayerNormalization", "z1 b1", "a1"), *LAST], "and is LayerNormalization"),
+        ([*FIRST, *ACT, *LAST[:1], node("Relu", "h2", "y")], "output must be linear, and is relu"),
+        ([*FIRST, node("Tanh", "x", "a1"), *LAST], "not take the values of an earlier layer"),
+        ([*FIRST, *ACT, node("MatMul", "a1 W9", "y")], "and has 'W9'"),
+        ([*FIRST, node("MatMul", "z1 z1", "y")], "by a matrix of constants"),
+        ([*FIRST, node("Gemm", "z1 W2", "y", transA=1)], "must not transpose the values"),
+        ([*FIRST, *ACT, *LAST[:1], node("Softmax", "h2", "y", axis=0)], "be over the outputs"),
+        ([*FIRST, node("Cast", "z1", "a1", to=TensorProto.INT64), *LAST], "and is Cast"),
+        ([*FIRST, node("Reshape", "z1 shape", "a1"), *LAST], "must keep a row for each example"),
+        ([*FIRST, node("Flatten", "z1", "a1", axis=0), *LAST], "and is Flatten"),
+        ([*FIRST, node("Add", "z1 column", "a1"), *LAST], r"must add 3 numbers, not [3, 1]"),
+        ([*FIRST, node("Mul", "z1 b1", "a1"), *LAST], "must add the biases of a linear layer"),
+        ([node("ConstantOfShape", "huge", "c"), *FIRST, *ACT, *LAST], "not be a ConstantOfShape"),
+        ([helper.make_node("Relu", ["x"], ["y"], domain="evil")], "of ONNX itself, not of 'evil'"),
+        ([node("Constant", "", "c", value=external("c", "/etc/passwd"))], "c must be in the file"),
+        ([helper.make_node("a" * 10**6, ["x"], ["y"])], "of at most 200 characters"),
+        (
+            [helper.make_node("Relu", ["x"], ["y"], name="\x1b[2J")],
+            "printable, of at most 200 characters, and one is '\\x1b[2J'",
+        ),
+        (
+            [
+                *FIRST,
+                node("Abs", "z1", "e0"),
+                *(node("Mul", f"e{i} e{i}", f"e{i + 1}") for i in range(60)),
+            ],
+            "activation must have at most 2000 characters",
+        ),
+        ([], "its output y must be that of the last layer"),
+        ([*FIRST[:1], node("Identity", "h1", "y")], "a hidden layer and the output layer"),
+    ],
+)
+def test_a_graph_of_something_else_is_refused(
+    nodes: Sequence[onnx.NodeProto], message: str, tmp_path: Path
+) -> None:
+    more = {"shape": np.array([1, 3, 1]), "column": np.ones((3, 1)), "huge": np.array([10**12])}
+    path = onnx_file(tmp_path / "net.onnx", nodes, CONSTANTS | more)
+    with little_memory(50_000_000):
+        error = error_of(path)
+    assert message in error or re.search(message, error), error
+
+
+def test_other_faults_of_onnx_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    nodes = [*FIRST, *ACT, *LAST]
+    assert "of opset 7 or later, not [6]" in error_of(onnx_file(path, nodes, CONSTANTS, opset=6))
+    onnx_file(path, nodes, CONSTANTS, shape=("n", 4, 2))
+    assert "the_MatMul must follow a Flatten" in error_of(path)
+    (tmp_path / "beside").write_bytes(bytes(48))
+    rest = [numpy_helper.from_array(one, name) for name, one in CONSTANTS.items() if name != "W1"]
+    for place in ("beside", "/etc/passwd", "../../../etc/passwd"):
+        onnx_file(path, nodes, [external("W1", place), *rest])
+        assert "the numbers of W1 must be in the file, not beside it" in error_of(path)
+    lying = TensorProto(name="W1", data_type=TensorProto.DOUBLE, dims=[10**6, 10**6])
+    lying.raw_data = bytes(48)
+    texts = TensorProto(name="W1", data_type=TensorProto.STRING, dims=[1], string_data=[b"x"])
+    many = TensorProto(name="W1", data_type=TensorProto.BFLOAT16, dims=[2, 3])
+    many.int32_data.extend([0] * 1_000_000)
+    for tensor in (lying, texts, many):
+        onnx_file(path, nodes, [tensor, *rest])
+        with little_memory(100_000_000):
+            error_of(path)
+
+
+# Hostile files of Keras.
+
+
+def keras_file(
+    path: Path, change: Callable[[h5py.File], None] = lambda _: None, **own: Any
+) -> Path:
+    """Write a .keras file of two dense layers; `own` replaces parts of the configuration."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for i, (w, b) in enumerate(zip(W, B, strict=True)):
+            group = file.create_group(f"layers/dense{f'_{i}' if i else ''}/vars")
+            group["0"], group["1"] = w.T, b
+        change(file)
+    layers: list[dict[str, Any]] = [
+        {"class_name": "InputLayer", "config": {"name": "input", "batch_shape": [None, 2]}},
+        {"class_name": "Dense", "config": {"name": "a", "activation": "relu"}},
+        {"class_name": "Dense", "config": {"name": "b", "activation": "linear"}},
+    ]
+    for place, changes in own.get("layers", {}).items():
+        layers[place]["config"] |= changes
+    config = {"class_name": own.get("kind", "Sequential"), "config": {"layers": layers}}
+    with zipfile.ZipFile(path, "w", own.get("method", zipfile.ZIP_STORED)) as archive:
+        archive.writestr("config.json", own.get("text") or json.dumps(config))
+        archive.writestr("model.weights.h5", content.getvalue())
+    return path
+
+
+def test_a_file_of_keras_by_hand_is_read(tmp_path: Path) -> None:
+    assert_chain(load_network(keras_file(tmp_path / "net.keras")), (W, B))
+    for act, name in (
+        (
+            {"class_name": "LeakyReLU", "config": {"negative_slope": 0.123456789}},
+            "leaky_relu:0.123456789",
+        ),
+        ("leaky_relu", "leaky_relu:0.2"),
+        ("swish", "silu"),
+        ("linear", "linear"),
+    ):
+        path = keras_file(tmp_path / "net.keras", layers={1: {"activation": act}})
+        assert load_network(path).activation == name
+
+
+def replace(name: str, **arguments: Any) -> Callable[[h5py.File], None]:
+    """Return a change that writes a kernel of another storage."""
+
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file.create_dataset(name, **arguments)
+
+    return change
+
+
+def link(name: str, target: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file[name] = target
+
+    return change
+
+
+KERNEL = "layers/dense/vars/0"
+FAR = h5py.ExternalLink("other.h5", "/secret")
+VIRTUAL = h5py.VirtualLayout((2, 3), "f8")
+VIRTUAL[:] = h5py.VirtualSource("other.h5", "secret", (2, 3))
+
+
+def virtual(file: h5py.File) -> None:
+    del file[KERNEL]
+    file.create_virtual_dataset(KERNEL, VIRTUAL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace(KERNEL, shape=(2, 3), dtype="f8", external="secret.raw"), "in one block"),
+        (replace(KERNEL, shape=(10**6, 10**6), dtype="f8", chunks=(1, 1000)), "in one block"),
+        (replace(KERNEL, data=np.zeros((999, 999)), compression="gzip"), "in one block"),
+        (replace(KERNEL, shape=(10**6, 10**6), dtype="f8"), "its 8000000000000 bytes in the file"),
+        (replace(KERNEL, data=np.array([[b"a"] * 3] * 2)), "must hold numbers, not |S1"),
+        (replace(KERNEL, data="text"), "must hold numbers, not object"),
+        (virtual, "in one block"),
+        (link(KERNEL, FAR), "0 must be in the file itself, not a link"),
+        (link("layers/dense", FAR), "dense must be in the file itself, not a link"),
+        (link("layers/dense", h5py.SoftLink("/layers/dense_1")), "not a link"),
+        (replace(KERNEL, data=np.zeros(3)), "a must have a kernel with 2 dimensions"),
+        (replace(KERNEL, data=np.full((2, 3), np.nan)), "W1 must hold finite numbers, not nan"),
+        (lambda file: file.__delitem__(KERNEL), "vars/0 is missing|2 dimensions"),
+        (lambda file: file.__delitem__("layers/dense_1"), "the weights of b are missing"),
+    ],
+)
+def test_nothing_outside_a_file_of_keras_is_read(
+    change: Callable[[h5py.File], None],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret.raw").write_bytes(np.ones(6).tobytes())
+    with h5py.File("other.h5", "w") as file:
+        file["secret"] = np.ones((2, 3))
+    path = keras_file(tmp_path / "net.keras", change)
+    with little_memory(20_000_000):
+        error = error_of(path)
+    assert message in error or re.search(message, error), error
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"text": "[" * 100_000}, "nested too deeply"),
+        ({"text": " " * 17_000_000}, "config.json must have at most 16000000 bytes"),
+        ({"text": "[]"}, "configuration must be that of a model"),
+        ({"text": '{"config": {}}'}, "must be a Sequential or a chain of layers, not None"),
+        ({"method": zipfile.ZIP_DEFLATED}, "model.weights.h5 must be stored without compression"),
+        ({"kind": "Functional"}, "a must take the values of the layer before it alone"),
+        ({"layers": {0: {"batch_shape": [None, 4, 2]}}}, "must be vectors, or be flattened"),
+        (
+            {"layers": {1: {"activation": "relu6"}}},
+            "a must have an activation of Keras, not 'relu6'",
+        ),
+        ({"layers": {2: {"activation": "relu"}}}, "b must be linear at the output, not relu"),
+        (
+            {"layers": {1: {"activation": {"class_name": "ReLU", "config": {"max_value": 0.0}}}}},
+            "a must be a dense layer or act entry by entry, and is a ReLU",
+        ),
+        (
+            {"layers": {1: {"activation": {"class_name": "function", "config": "relu"}}}},
+            "a must have an activation of Keras, not",
+        ),
+        ({"layers": {1: {"name": "a" * 10**6}}}, "of at most 200 characters"),
+        ({"layers": {1: {"name": "\x1b[2J"}}}, "must be printable"),
+    ],
+)
+def test_a_configuration_of_something_else_is_refused(
+    own: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = keras_file(tmp_path / "net.keras", **own)
+    with little_memory(100_000_000):
+        assert message in error_of(path)
+
+
+def test_groups_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:  # 2^60 ways down
+        group = file.create_group("layers")
+        for _ in range(60):
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+    assert "must have at most 200000 groups" in error_of(path)
+    with h5py.File(path, "w") as file:
+        file["layers/embedding/vars/0"] = np.zeros((9, 4))
+        file["layers/dense/vars/0"] = np.zeros((4, 1))
+    assert "layers/embedding must be a dense layer" in error_of(path)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
+    assert "it is no HDF5 file" in error_of(path)

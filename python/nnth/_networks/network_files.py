@@ -33,26 +33,15 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
     """Return the fully connected network in a file.
 
     Args:
-        path: A file of one of these kinds::
-
-                .npz          W1, b1, W2, b2, ... of the shapes of `Network`, the output layer
-                              included; or scikit-learn's coefs_0, intercepts_0, coefs_1, ...; or
-                              named parameters as below; other arrays beside W1, ... are ignored
-                .safetensors  named parameters: the weight and bias of each linear layer, as
-                              fc1.weight, net.2.bias; in JAX kernel in place of weight, transposed
-                .pt, .pth     the state dict of a PyTorch model, or a checkpoint that has one
-                .onnx         a chain of Gemm or MatMul and Add with activations between them;
-                              needs the package onnx
-                .keras, .h5   dense layers of Keras, or their weights alone; needs h5py
-
+        path: A file of one of the kinds below.
         act: The activation, as for `nnth.activation`, if the file does not name it; by default
             "relu". Files of ONNX and Keras name it; of .npz an array `activation` does, and of
             .safetensors an entry `activation` of the metadata.
 
     Returns:
         A `Network`. Its `note` says what else was in the file: batch normalizations, which become
-        part of the linear layers beside them, and a softmax or sigmoid at the output, which is left
-        out.
+        part of the linear layers beside them, dropout, a softmax or sigmoid at the output, which is
+        left out, and what is taken for granted.
 
     Raises:
         ValueError: If the file is damaged or of another type, lacks an array, holds another kind of
@@ -60,9 +49,22 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
             first layer that does not fit.
         OSError: If the file cannot be opened.
 
+    The kinds of files::
+
+        .npz          W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included; or
+                      scikit-learn's coefs_0, intercepts_0, coefs_1, ...; or named parameters as
+                      below; other arrays beside W1, ... are ignored
+        .safetensors  named parameters: the weight and bias of each linear layer, as fc1.weight,
+                      net.2.bias; in JAX kernel in place of weight, transposed
+        .pt, .pth     the state dict of a PyTorch model, or a checkpoint that has one
+        .onnx         a chain of Gemm or MatMul and Add with activations between them; needs the
+                      package onnx
+        .keras, .h5   dense layers of Keras, or their weights alone; needs h5py
+
     The order of the layers comes from the numbers in their names and from their shapes; where these
     leave a doubt the file is refused. Nothing is unpickled: of a PyTorch file the descriptions of
-    tensors are read, and everything else is refused.
+    tensors are read, and everything else is refused. No other file is opened, and no more is read
+    than the file has bytes, except for compressed .npz, which must fit in memory.
 
     Example:
         >>> nnth.random_network(2, [8], seed=1).save("net.npz")

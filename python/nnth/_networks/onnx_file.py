@@ -143,7 +143,10 @@ def _array(tensor: Any) -> Array:
 
     name = check_name(tensor.name) or "a constant"
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-        raise ValueError(f"the numbers of {name} must be in the file, not beside it")
+        raise ValueError(
+            f"the numbers of {name} must be in the file, not beside it: export with "
+            "external_data=False"
+        )
     if tensor.data_type not in _NUMBERS:
         raise ValueError(f"{name} must hold numbers, not values of type {tensor.data_type}")
     array = onnx.numpy_helper.to_array(tensor)
