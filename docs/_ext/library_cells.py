@@ -19,12 +19,12 @@ from sphinx.application import Sphinx
 
 
 def chosen(text: str) -> str:
-    """Return the text of a page with code cells for installed modules, and plain code for others."""
+    """Return the text of a page with code cells for installed modules, plain code for others."""
 
     def fence(found: re.Match[str]) -> str:
         modules = [name.strip() for name in found[1].split(",")]
         known = all(find_spec(name) is not None for name in modules)
-        return "```{code-cell} ipython3" if known else "```python"
+        return "```{code-cell} ipython3" if known else "```ipython3"
 
     return re.sub(r"^```\{cell-with\} (.+)$", fence, text, flags=re.MULTILINE)
 

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from nnth import Network, load_network
+from nnth._networks.keras_file import read_keras, read_keras_h5
 from nnth._networks.safetensors_file import safetensors_of
 
 FOLDER = Path(__file__).parent.parent / "reference" / "networks"
@@ -55,6 +56,16 @@ def unpacked(name: str, folder: Path) -> Path:
     path = folder / name.removesuffix(".gz")
     path.write_bytes(gzip.decompress((FOLDER / name).read_bytes()))
     return path
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files of Keras in this process: a process for each takes a while."""
+
+    def read(stream: Any, suffix: str, act_given: bool) -> Any:
+        return read_keras(stream) if suffix == ".keras" else read_keras_h5(stream, act_given)
+
+    monkeypatch.setattr("nnth._networks.apart.read_apart", read)
 
 
 def error_of(path: Path, act: str | None = None) -> str:
@@ -141,6 +152,7 @@ def test_the_note_says_what_was_done(name: str, activation: str, note: str, tmp_
     assert (net.activation, net.note) == (activation, note)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_cut_short_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
     whole = unpacked(name, tmp_path)
@@ -745,6 +757,7 @@ def keras_file(
     return path
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_file_of_keras_by_hand_is_read(tmp_path: Path) -> None:
     assert_chain(load_network(keras_file(tmp_path / "net.keras")), (W, B))
     for act, name in (
@@ -789,6 +802,7 @@ def virtual(file: h5py.File) -> None:
     file.create_virtual_dataset(KERNEL, VIRTUAL)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -824,6 +838,7 @@ def test_nothing_outside_a_file_of_keras_is_read(
     assert message in error or re.search(message, error), error
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("own", "message"),
     [
@@ -859,6 +874,7 @@ def test_a_configuration_of_something_else_is_refused(
         assert message in error_of(path)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_groups_that_hold_themselves_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.h5"
     with h5py.File(path, "w") as file:  # 2^60 ways down
@@ -874,3 +890,29 @@ def test_groups_that_hold_themselves_are_refused(tmp_path: Path) -> None:
     assert "layers/embedding must be a dense layer" in error_of(path)
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
     assert "it is no HDF5 file" in error_of(path)
+
+
+@pytest.mark.subprocess
+def test_a_crash_of_the_library_of_hdf5_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keras_file(tmp_path / "net.keras")
+    assert_chain(load_network(path), (W, B))
+    assert "a must have an activation of Keras, not 'relu6'" in error_of(
+        keras_file(tmp_path / "other.keras", layers={1: {"activation": "relu6"}})
+    )
+    # A module of the current directory is not imported, one of PYTHONPATH is.
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.chdir(own)
+    (own / "h5py.py").write_text("import os; os.abort()")
+    assert_chain(load_network(path), (W, B))
+    monkeypatch.setenv("PYTHONPATH", str(own))
+    assert error_of(path).endswith("it is damaged: the library of HDF5 fails on it")
+    (own / "h5py.py").write_text("import time; time.sleep(3600)")
+    monkeypatch.setattr("nnth._networks.apart._SECONDS", 1.0)
+    assert error_of(path).endswith("the library of HDF5 does not come to an end")
+    (own / "h5py.py").write_text("raise ImportError('none')")
+    monkeypatch.setattr("nnth._networks.apart._SECONDS", 60.0)
+    assert error_of(path).endswith("files of Keras need the package h5py: install nnth[keras]")
+    assert sorted(one.name for one in own.iterdir() if one.is_file()) == ["h5py.py"]

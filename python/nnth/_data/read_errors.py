@@ -20,10 +20,11 @@ def reraise_as_value_error(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(f"{what}: {_reason_of(error)}") from None
+        raise ValueError(f"{what}: {reason_of(error)}") from None
 
 
-def _reason_of(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error in reading a file, a short line that can be printed."""
     if isinstance(error, MemoryError):
         return "an array in it does not fit in memory"
     if isinstance(error, RecursionError):

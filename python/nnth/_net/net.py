@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -78,7 +79,7 @@ def net(
         "total_parameters": network.parameters,
         "note": network.note,
     }
-    return Table(columns, Meta("net", parameters), plot=lambda: _spectra(network))
+    return Table(columns, Meta("net", parameters), plot=partial(_spectra, network))
 
 
 def _row(layer: int, weight: Floats, bias: Floats) -> dict[str, Any]:

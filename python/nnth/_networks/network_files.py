@@ -111,9 +111,9 @@ def _read(suffix: str, stream: BinaryIO, act: str | None) -> tuple[Chain, str | 
         from nnth._networks.onnx_file import read_onnx
 
         return read_onnx(stream)
-    from nnth._networks.keras_file import read_keras, read_keras_h5
+    from nnth._networks.apart import read_apart
 
-    return read_keras(stream) if suffix == ".keras" else read_keras_h5(stream, act is not None)
+    return read_apart(stream, suffix, act is not None)
 
 
 def _read_npz(stream: BinaryIO, act: str | None) -> tuple[Chain, str | None]:
