@@ -45,7 +45,7 @@ def net(
         n_l; parameters, the number of weights and biases; cw; cb; weight_norm, the Frobenius norm
         of W_l; spectral_norm, its largest singular value; bias_norm, the Euclidean norm of b_l. The
         parameters of the Table have the activation, the widths, the number of all parameters, and
-        `note`: what the file left open, and what was folded into layers or left out.
+        `note`: what the file left open, and what was folded into layers or left out, if anything.
 
     Raises:
         ValueError: The file is damaged or holds another kind of network, the name is unknown, or
@@ -77,7 +77,7 @@ def net(
         "widths": network.widths,
         "n_out": network.n_out,
         "total_parameters": network.parameters,
-        "note": network.note,
+        "note": network.note or None,
     }
     return Table(columns, Meta("net", parameters), plot=partial(_spectra, network))
 
