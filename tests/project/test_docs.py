@@ -34,7 +34,6 @@ def test_every_command_is_run_on_a_page_and_named_on_the_first() -> None:
 
 def test_cells_run_where_their_library_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    pytest.importorskip("sphinx", reason="of the group docs")
     from library_cells import chosen
 
     page = "```{cell-with} json, math\nx\n```\n```{cell-with} json, no_such_module\ny\n```\n"

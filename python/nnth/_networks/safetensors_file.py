@@ -39,7 +39,7 @@ class _Tensor:
         if self.dtype not in _DTYPES:
             raise ValueError(f"{name} must be one of {', '.join(_DTYPES)}, not {self.dtype}")
         dtype = np.dtype(_DTYPES[self.dtype])
-        # Python's integers, which no shape in a file can make overflow.
+        # Python's integers, which cannot overflow for any shape in a file.
         if math.prod(self.shape) * dtype.itemsize != self.end - self.begin:
             raise ValueError(
                 f"{name} must have the bytes of {self.dtype} {list(self.shape)}, not "

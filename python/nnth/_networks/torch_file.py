@@ -155,7 +155,7 @@ def _strided(name: str, numbers: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
     shape, strides = tensor.shape, tensor.strides
     if len(shape) != len(strides):
         raise ValueError(f"{name} must have a stride for each of its dimensions")
-    count = math.prod(shape)  # Python's integers, which no shape in a file can make overflow
+    count = math.prod(shape)  # Python's integers, which cannot overflow for any shape in a file
     last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if count and (tensor.offset + last >= len(numbers) or count > len(numbers)):
         raise ValueError(
