@@ -247,6 +247,8 @@ def test_a_doubtful_order_is_refused(tmp_path: Path) -> None:
     saved(path, ["a.0", "a.2", "b.0", "b.2"], layers_of([3, 4, 2, 4, 1], 3), range(4))
     note = load_network(path, "tanh").note
     assert note == "an activation is taken to be between a.2 and b.0, of different modules"
+    saved(path, ["a1", "a2", "b1", "b2"], layers_of([3, 4, 3, 4, 1], 3), range(4))
+    assert "must hold one network, and a1 and b1 may begin two" in error_of(path)
     # 40! orders, none of which fits.
     names = [f"{'ab'[i % 2] * (i + 1)}" for i in range(40)]
     weights, biases = layers_of([2] * 41, 3)
@@ -511,6 +513,28 @@ def test_tensors_may_share_a_storage_and_take_its_memory_once(tmp_path: Path) ->
     path = archive(tmp_path / "net.pt", pickled(entries), s=bytes(2_000_000))
     with little_memory(20_000_000):
         assert "layers 0 and 2 must fit, and have 250 outputs and 1000 inputs" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (("decoder", "encoder"), "the layers are taken to act in the order of the file"),
+        (("fc1", "fc2"), ""),
+    ],
+)
+def test_the_order_of_a_file_of_pytorch_is_said_where_it_decides(
+    names: Sequence[str], note: str, tmp_path: Path
+) -> None:
+    shapes = ((3, 2), (2, 3))
+    entries = {f"{name}.weight": tensor(name, one) for name, one in zip(names, shapes, strict=True)}
+    storages = {name: np.arange(6.0).tobytes() for name in names}
+    net = load_network(archive(tmp_path / "net.pt", pickled(entries), **storages), "tanh")
+    assert (net.n0, net.widths, net.note) == (2, (3,), note)
+    # By their numbers layers have their order also where the file has another.
+    entries = {f"fc{i}.weight": tensor(f"s{i}", (2, 2)) for i in (10, 9)}
+    storages = {f"s{i}": np.full(4, float(i)).tobytes() for i in (10, 9)}
+    net = load_network(archive(tmp_path / "net.pt", pickled(entries), **storages), "tanh")
+    assert [w[0, 0] for w in net.weights] == [9.0, 10.0]
 
 
 def test_compressed_storages_are_refused(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _NORMALIZATION: Final = frozenset(
 )
 _ALIASES: Final = {"kernel": "weight"}  # Flax and Keras: (inputs, outputs), the transpose
 _MOST_CHOICES: Final = 2_000_000  # in the search for the order of layers, some seconds
+_FEW_CHOICES: Final = 10_000  # where the order is known, and the question is if it is the only one
 _MOST_CHARACTERS: Final = 200  # of a name, which goes into errors and notes
 _MOST_NOTES: Final = 4
 
@@ -111,8 +112,10 @@ def chain_of(tensors: Mapping[str, Array], *, ordered: bool, act_given: bool) ->
         raise ValueError(
             f"it must hold a hidden layer and the output layer, not {len(linear)} linear layer(s)"
         )
-    layers = _in_order(linear, ordered)
+    layers, doubtful = _in_order(linear, ordered)
     _check_one_network(layers)
+    if doubtful:
+        notes.append("the layers are taken to act in the order of the file")
     chain = folded(
         _with_normalizations(layers, normalizations, act_given),
         hint=", as 0, 2, 4, ... of a Sequential have; give act if it is applied elsewhere",
@@ -248,9 +251,14 @@ def _block(name: str) -> str:
     return re.sub(r"[0-9]+", "#", name.rpartition(".")[0])
 
 
+def _series(name: str) -> str:
+    """Return the name without numbers if it ends in one, as fc1, else that of the module around."""
+    return re.sub(r"[0-9]+", "#", name) if re.search(r"[0-9]$", name) else _block(name)
+
+
 def _check_one_network(layers: Sequence[Linear]) -> None:
     """Raise ValueError if two blocks may be networks side by side, as an actor and a critic."""
-    blocks = [list(own) for _, own in groupby(layers, lambda one: _block(one.name))]
+    blocks = [list(own) for _, own in groupby(layers, lambda one: _series(one.name))]
     if len(blocks[0]) == 1:
         return
     first = blocks[0][0]
@@ -322,19 +330,27 @@ def normalization(
     return Normalization(name, scale, shift if bias is None else shift + bias)
 
 
-def _in_order(layers: list[Linear], ordered: bool) -> list[Linear]:
-    """Return the layers in the only order that their names and shapes allow.
+def _in_order(layers: list[Linear], ordered: bool) -> tuple[list[Linear], bool]:
+    """Return the layers in the order that their names and shapes allow, and whether it is doubtful.
 
     Layers whose names differ in numbers alone follow these, the first number before the second. In
-    a file that keeps the order of the modules that order is taken, if numbers and shapes allow it.
+    a file that keeps the order of the modules that order is taken, if numbers and shapes allow it;
+    it is doubtful if they allow another.
     """
     ranked = sorted(layers, key=lambda one: _natural(one.name))
     sequences: dict[str, list[Linear]] = {}
     for layer in ranked:
         sequences.setdefault(re.sub(r"[0-9]+", "#", layer.name), []).append(layer)
-    if ordered and _fit(layers) and _rise(layers, sequences):
-        return layers
-    orders = _orders(list(sequences.values()))
+    fits = ordered and _fit(layers) and _rise(layers, sequences)
+    if fits and len(sequences) == 1:
+        return layers, False
+    orders = _orders(list(sequences.values()), _FEW_CHOICES if fits else _MOST_CHOICES)
+    if fits:
+        return layers, orders != [layers]
+    if orders is None:
+        raise ValueError(
+            f"the order of its {len(layers)} layers must be clear from numbers in their names"
+        )
     if len(orders) == 2:
         first = next(a for a, b in zip(*orders, strict=True) if a is not b)
         raise ValueError(
@@ -342,7 +358,7 @@ def _in_order(layers: list[Linear], ordered: bool) -> list[Linear]:
             "not; give the layers numbers in their order"
         )
     if orders:
-        return orders[0]
+        return orders[0], False
     a, b = next((a, b) for a, b in pairwise(ranked) if not _follows(a, b))
     raise ValueError(
         f"layers {a.name} and {b.name} must fit, and have {len(a.weight)} outputs and "
@@ -358,13 +374,11 @@ def _rise(layers: Sequence[Linear], sequences: Mapping[str, Sequence[Linear]]) -
     )
 
 
-def _orders(sequences: Sequence[Sequence[Linear]]) -> list[list[Linear]]:
+def _orders(sequences: Sequence[Sequence[Linear]], most: int) -> list[list[Linear]] | None:
     """Return the first two orders in which shapes fit and each sequence keeps its own.
 
-    A depth-first search without recursion, as there may be thousands of layers.
-
-    Raises:
-        ValueError: If the search takes too long, as it can for many layers without numbers.
+    A depth-first search without recursion, as there may be thousands of layers. It gives up after
+    `most` choices, with None.
     """
     total = sum(map(len, sequences))
     orders: list[list[Linear]] = []
@@ -393,10 +407,8 @@ def _orders(sequences: Sequence[Sequence[Linear]]) -> list[list[Linear]]:
         if len(placed) == total and len(choices) > total:
             orders.append(list(placed))
             choices[-1] = iter(())
-        if tried > _MOST_CHOICES:
-            raise ValueError(
-                f"the order of its {total} layers must be clear from numbers in their names"
-            )
+        if tried > most:
+            return None
     return orders
 
 
