@@ -110,7 +110,8 @@ def _read(suffix: str, stream: BinaryIO, act: str | None) -> tuple[Chain, str | 
     if suffix == ".onnx":
         from nnth._networks.onnx_file import read_onnx
 
-        return read_onnx(stream)
+        chain, named = read_onnx(stream)
+        return chain, None if named is None else _catalogue_name(named)
     from nnth._networks.apart import read_apart
 
     return read_apart(stream, suffix, act is not None)
@@ -163,7 +164,7 @@ def _activation(named: str | None, act: str | None) -> str:
     """Return the activation that the file names, or else the one that the caller gave."""
     if named is None:
         return "relu" if act is None else act
-    named = named.lower() if named.lower() in CATALOGUE else _catalogue_name(named)
+    named = named.lower() if named.lower() in CATALOGUE else named
     if act is not None and act != named and not _same_function(act, named):
         raise ValueError(f"its activation is {named[:40]!r}, not {act!r}")
     return named
@@ -171,8 +172,6 @@ def _activation(named: str | None, act: str | None) -> str:
 
 def _catalogue_name(text: str) -> str:
     """Return the name of the catalogue for an expression, or the text where it has none."""
-    if text.partition(":")[0] in CATALOGUE:
-        return text
     from nnth._activations.recognition import recognized
 
     try:
