@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import math
+import os
 import pickle
 import random
 import re
@@ -931,7 +932,7 @@ def test_a_crash_of_the_library_of_hdf5_is_one_line(
     monkeypatch.chdir(own)
     (own / "h5py.py").write_text("import os; os.abort()")
     assert_chain(load_network(path), (W, B))
-    monkeypatch.setenv("PYTHONPATH", str(own))
+    monkeypatch.setenv("PYTHONPATH", str(own), prepend=os.pathsep)
     assert error_of(path).endswith("it is damaged: the library of HDF5 fails on it")
     (own / "h5py.py").write_text("import time; time.sleep(3600)")
     monkeypatch.setattr("nnth._networks.apart._SECONDS", 1.0)
