@@ -24,6 +24,7 @@ extensions = [
     "shown_commands",  # runs the commands that pages show
     "citations",  # how they look
     "command_options",  # the options of each command, from the command itself
+    "library_cells",  # cells for libraries that are not installed everywhere
     "no_network",
 ]
 exclude_patterns = ["_made"]

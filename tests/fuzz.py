@@ -74,6 +74,8 @@ def files(data: bytes) -> None:
         ("npz", nnth.load_network),
         ("safetensors", nnth.load_network),
         ("npz", load_model),
+        ("pt", nnth.load_network),
+        ("onnx", nnth.load_network),
     ]
     suffix, read = readers[data[0] % len(readers) if data else 0]
     path = Path(f"input.{suffix}")
@@ -154,6 +156,9 @@ def seeds(target: str) -> Iterator[bytes]:
         yield bytes([first]) + made.getvalue()
     header = b'{"0.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}'
     yield b"\6" + len(header).to_bytes(8, "little") + header + b"\0\0\x80\x3f"
+    networks = Path(__file__).parent / "reference" / "networks"
+    yield b"\x08" + (networks / "torch_sequential.pt").read_bytes()
+    yield b"\x09" + (networks / "torch_silu.onnx").read_bytes()
 
 
 def main() -> None:

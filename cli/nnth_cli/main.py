@@ -33,6 +33,7 @@ COMMANDS = (
     "classes",
     "collapse",
     "sharpness",
+    "net",
     "regions",
     "paths",
     "diagonal",

@@ -13,6 +13,12 @@ from nnth_cli import output
 if TYPE_CHECKING:
     from nnth_cli.command import Call
 
+# The files that --net takes, in its help.
+NETWORK_FILES = (
+    "a file of PyTorch (.pt or .pth, a state dict), ONNX (.onnx), Keras (.keras or .h5), .npz or "
+    ".safetensors"
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

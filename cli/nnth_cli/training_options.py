@@ -59,7 +59,7 @@ class DescentOptions:
     net: Annotated[
         Path | None,
         typer.Option(
-            help="Start from this network, a .npz or .safetensors file, instead of a random one; "
+            help=f"Start from this network, {options.NETWORK_FILES}, instead of a random one; "
             "without --steps it is evaluated as it is.",
             metavar="FILE",
         ),

@@ -33,6 +33,7 @@ from nnth._kernels.kernel import kernel
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
+from nnth._net import net
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
 from nnth._paths import (
@@ -148,6 +149,7 @@ __all__ = [
     "max_margin",
     "mp",
     "named_network",
+    "net",
     "net_relations",
     "noisy_descent",
     "normals",

@@ -282,7 +282,7 @@ GOOD = state_dict()
         (safetensors(GOOD, shape=[3, -2]), "0.weight must have whole numbers"),
         (safetensors(GOOD, shape=[2**62, 2**62]), "0.weight must have the bytes of F32"),
         (safetensors(GOOD, shape=[3, 3]), "must have the bytes of F32.*24 of them"),
-        (safetensors(GOOD, shape=[6]), "0.weight must be that of a Linear layer, with 2"),
+        (safetensors(GOOD, shape=[6]), "0.weight must be that of a linear layer, with 2"),
         (safetensors(GOOD, dtype="I32"), "0.weight must be one of F64, F32, F16, BF16, not I32"),
         (safetensors(GOOD, data_offsets=[0, 10**9]), "0.weight must lie within"),
         (safetensors(GOOD, data_offsets=[24, 0]), "0.weight must lie within"),
@@ -293,15 +293,15 @@ GOOD = state_dict()
         (safetensors(GOOD)[:-1], "must lie within"),
         (safetensors(GOOD, {"activation": "gelou"}), "act must be a known .*did you mean gelu"),
         (safetensors(state_dict(step=1)), "layers 0 and 1 must have an activation between"),
-        (safetensors(GOOD | {"a\nb": packed("F32", [1.0])}), r"nothing else, not 'a\\nb'"),
-        (safetensors(GOOD | {"4.running_mean": packed("F32", [1.0])}), "nothing else, not '4.run"),
+        (safetensors(GOOD | {"a\nb": packed("F32", [1.0])}), r"printable, .* and one is 'a\\nb'"),
+        (safetensors(GOOD | {"4.running_mean": packed("F32", [1.0])}), "4 .*has no running_var"),
         (safetensors(GOOD | {"4.bias": packed("F32", [1.0])}), "4.bias must come with 4.weight"),
         (
             safetensors(GOOD | {"head.4.weight": packed("F32", W[1])}),
-            "share one prefix, not '' and 'head.'",
+            "layers 2 and head.4 must fit, and have 1 outputs and 3 inputs",
         ),
         (safetensors({"0.weight": GOOD["0.weight"]}), "and the output layer, not 1"),
-        (safetensors(GOOD | {"2.weight": packed("F32", W[0])}), "W2 must have 3 columns"),
+        (safetensors(GOOD | {"2.weight": packed("F32", W[0])}), "2.bias must have 3 numbers"),
         (safetensors(GOOD | {"2.weight": packed("F32", [[math.inf] * 3])}), "W2 must hold finite"),
     ],
 )
@@ -344,8 +344,8 @@ def test_damage_is_a_value_error_of_one_line(suffix: str, tmp_path: Path) -> Non
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    for name in ("net.pt", "net"):
-        with pytest.raises(ValueError, match=r"must end in \.npz or \.safetensors, not"):
+    for name in ("net.pkl", "net"):
+        with pytest.raises(ValueError, match=r"must end in \.npz, .*\.keras or \.h5, not"):
             load_network(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         load_network(tmp_path / "none.npz")

@@ -32,6 +32,16 @@ def test_every_command_is_run_on_a_page_and_named_on_the_first() -> None:
     assert [name for name in COMMANDS if f"`nnth {name}`" not in first] == []
 
 
+def test_cells_run_where_their_library_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from library_cells import chosen
+
+    page = "```{cell-with} json, math\nx\n```\n```{cell-with} json, no_such_module\ny\n```\n"
+    expected = "```{code-cell} ipython3\nx\n```\n```ipython3\ny\n```\n"
+    assert chosen(page) == expected
+    assert "{cell-with}" in PAGES[DOCS / "bring-your-own.md"]
+
+
 def test_every_public_name_is_in_the_reference_once() -> None:
     text = "\n".join(path.read_text() for path in sorted((DOCS / "api").glob("*.rst")))
     listed = re.findall(r"^\.\. (?:auto)?(?:function|class|data):: (\w+)$", text, re.MULTILINE)

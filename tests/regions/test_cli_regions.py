@@ -187,7 +187,10 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("along plane --n0 1", "n0 must be at least 2 for a plane, not 1"),
         ("--n0 3 --widths 4,4 --plot a.png", "n0 must be 1 or 2 for a picture or cells, not 3"),
         ("--net missing.npz", "missing.npz: No such file or directory"),
-        ("--net tent", "net must be a file ending in .npz or .safetensors, or a name"),
+        (
+            "--net tent",
+            "net must be a file ending in .npz, .safetensors, .pt, .pth, .onnx, .keras or .h5, or",
+        ),
         ("--save a.npy", "--save must end in .npz, not 'a.npy'"),
     ],
 )

@@ -29,7 +29,7 @@ def quadratic(
     net: Annotated[
         str | None,
         typer.Option(
-            help="Expand a network to second order: random, or a .npz or .safetensors file.",
+            help=f"Expand a network to second order: random, or {options.NETWORK_FILES}.",
             metavar="random|FILE",
         ),
     ] = None,

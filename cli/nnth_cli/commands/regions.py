@@ -44,7 +44,7 @@ class NetOptions:
     net: Annotated[
         str | None,
         typer.Option(
-            help="Use this network instead of random ones: a .npz or .safetensors file, or "
+            help=f"Use this network instead of random ones: {options.NETWORK_FILES}, or "
             "telgarsky:K.",
             metavar="FILE|NAME",
         ),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_LONGEST: Final = 400  # characters of a reason
 
 
 @contextmanager
@@ -17,13 +20,22 @@ def reraise_as_value_error(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(f"{what}: {_reason_of(error)}") from None
+        raise ValueError(f"{what}: {reason_of(error)}") from None
 
 
-def _reason_of(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error in reading a file, a short line that can be printed."""
     if isinstance(error, MemoryError):
         return "an array in it does not fit in memory"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     reason = str(error).splitlines()[0] if str(error) else "it ends early"
-    if "pickle" in reason:
+    if "allow_pickle" in reason:  # of numpy.load
         return "it holds Python objects (a pickle), which are never loaded"
-    return reason
+    return _printable(reason)
+
+
+def _printable(reason: str) -> str:
+    """Return a short line that a terminal shows as it is, whatever a file has put into it."""
+    short = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)

@@ -125,10 +125,8 @@ def ensemble(
         for name, value in given.items():
             if value is not None:
                 raise ValueError(f"{name} must not be given where net is, and is {value}")
-        network = _network(net)
+        network, source = find_network(net)
         require_relu(network)
-        named = isinstance(net, str) and not _is_file(net)
-        source = File(str(net)) if named else file_of(net)
         return Ensemble(
             network.n0, network.widths, network.n_out, None, None, 1, seed, source, network
         )
@@ -265,21 +263,33 @@ def in_parts(
     return ranges.sample
 
 
-def _network(net: Network | str | os.PathLike[str]) -> Network:
-    if isinstance(net, Network):
-        return net
-    if not isinstance(net, str) or _is_file(net):
-        return load_network(net)
+def find_network(
+    net: Network | str | os.PathLike[str], act: str | None = None
+) -> tuple[Network, File]:
+    """Return a network that is given, is in a file, or has a name, and the File for tables.
+
+    Args:
+        net: A Network; the path of a file that `load_network` reads; or a name that `named_network`
+            knows.
+        act: The activation, if a file does not name it.
+
+    Raises:
+        ValueError: If there is no such network, or its activation is not `act`.
+    """
+    if isinstance(net, os.PathLike) or (isinstance(net, str) and Path(net).suffix in SUFFIXES):
+        return load_network(net, act), file_of(net)
+    network = _named(net) if isinstance(net, str) else net
+    if act is not None and act != network.activation:
+        raise ValueError(f"act must be that of the network, {network.activation}, not {act!r}")
+    return network, File(net if isinstance(net, str) else None)
+
+
+def _named(name: str) -> Network:
     try:
-        return named_network(net)
+        return named_network(name)
     except ValueError as error:
-        files = " or ".join(SUFFIXES)
+        files = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         raise ValueError(f"net must be a file ending in {files}, or a name: {error}") from None
-
-
-def _is_file(net: str | os.PathLike[str]) -> bool:
-    """Return whether a network is given as a file, rather than by its name."""
-    return isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES
 
 
 def _either(value: T | None, default: T) -> T:

@@ -38,6 +38,7 @@ class Network(ArrayResult):
         biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
         activation: The activation s, a name or an expression as for `nnth.activation`. Linear
             regions and paths need "relu".
+        note: What a file held beside the layers, and what became of it.
 
     Raises:
         ValueError: If shapes do not fit, numbers are not real and finite, there is no hidden
@@ -58,6 +59,7 @@ class Network(ArrayResult):
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
     activation: str = "relu"
+    note: str = ""
 
     def __post_init__(self) -> None:
         activation(self.activation)
@@ -138,7 +140,7 @@ class Network(ArrayResult):
         if Path(file).suffix.lower() != ".safetensors":
             super().save(file)
             return
-        from nnth._networks.network_files import safetensors_of
+        from nnth._networks.safetensors_file import safetensors_of
 
         with replaced(Path(file)) as stream:
             stream.write(safetensors_of(self))
