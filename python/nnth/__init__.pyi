@@ -31,9 +31,9 @@ from nnth._hermite import hermite, hermite_dual
 from nnth._kernels.gram import Gram, gram
 from nnth._kernels.kernel import kernel
 from nnth._lazy import lazy
-from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
+from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
-from nnth._net import net
+from nnth._net import NetworkGram, net, network_gram
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
 from nnth._paths import (
@@ -103,6 +103,7 @@ __all__ = [
     "MarchenkoPastur",
     "MarginFlow",
     "Network",
+    "NetworkGram",
     "Prediction",
     "QuadraticModel",
     "QuadraticSolution",
@@ -148,9 +149,11 @@ __all__ = [
     "margin",
     "max_margin",
     "mp",
+    "mp_spectra",
     "named_network",
     "net",
     "net_relations",
+    "network_gram",
     "noisy_descent",
     "normals",
     "ntk_moments",

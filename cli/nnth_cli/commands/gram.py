@@ -10,6 +10,8 @@ from nnth_cli.command import Call, command
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
+    from nnth._kernels.gram import Gram
+    from nnth._net import NetworkGram
     from nnth._tables.table import Table
 
 
@@ -19,8 +21,37 @@ def gram(
         Path | None, typer.Argument(help="The inputs, instead of --x.", metavar="FILE")
     ] = None,
     x: options.X = Path("wine"),
-    act: options.Act = "relu",
-    depth: options.Depth = 10,
+    net: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compute the tangent kernel and the features of the network in this file, instead "
+            "of kernels of infinite width.",
+            metavar="FILE",
+        ),
+    ] = None,
+    x_test: options.XTest = None,
+    y: Annotated[
+        Path | None,
+        typer.Option("--y", help="Targets of --x, for the alignment.", metavar="FILE|NAME"),
+    ] = None,
+    rates: Annotated[
+        Literal["standard", "ntk"],
+        typer.Option(
+            help="Learning rates of the parameters of --net: 1, or those of --ntk ntk, for which "
+            "the distance from infinite width is computed."
+        ),
+    ] = "standard",
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help="Add a row for each layer of --net.")
+    ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Write the kernel of each pair of outputs of --net to --save."),
+    ] = False,
+    act: Annotated[
+        str | None, options.with_default(options.Act, "relu, or that of the file of --net")
+    ] = None,
+    depth: Annotated[int | None, options.with_default(options.Depth, "10")] = None,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     kernel: Annotated[
@@ -43,18 +74,51 @@ def gram(
     conventions for a row of zeros at C_b = 0 and for activations that jump.
 
     \b
-    Source: Lee et al. (2018); Jacot et al. (2018).
+    With --net, of the network in a file, with its outputs f and its last hidden layer H:
+    ntk_ij      = sum over outputs and parameters of df(x_i)/dp df(x_j)/dp times their rates
+    features_ij = H(x_i).H(x_j)
+    effective_rank = exp(entropy of the eigenvalues over their sum)
+    alignment      = <K, y y'>/(|K| |y y'|),    distance = |ntk - limit|/|limit| for --rates ntk
+
+    \b
+    Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
+             nnth gram --x data.npz --net net.pt --rates ntk --by-layer
     """
-    call.check_together(conflicts=[("--x", "FILE")])
+    of_net = ("--x-test", "--y", "--rates", "--by-layer", "--full")
+    call.check_together(
+        conflicts=[("--x", "FILE"), *(("--net", one) for one in ("--depth", "--kernel", "--ntk"))],
+        needs=[(option, ("--net",)) for option in of_net],
+    )
     call.check_target("--save", save, (".npz",))
-    from nnth._kernels.gram import gram as compute
-
     data = x if file is None else file
     assert data is not None
+    result: NetworkGram | Gram
     with as_typed({} if file is None else {"x": "FILE"}):
-        result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
+        if net is not None:
+            from nnth._net import network_gram
+
+            result = network_gram(
+                data,
+                net,
+                act=act,
+                x_test=x_test,
+                y=y,
+                rates=rates,
+                cb=cb,
+                cw=cw,
+                by_layer=by_layer,
+                full=full,
+                **call.work,
+            )
+        else:
+            from nnth._kernels.gram import gram as compute
+
+            act, depth = act or "relu", 10 if depth is None else depth
+            result = compute(
+                data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work
+            )
     if save is not None:
         result.save(save)
     with call.interrupted_at_once():

@@ -1,5 +1,6 @@
-"""What a network is made of: its layers, their sizes and norms."""
+"""Networks that are given: their layers, and their kernels on data."""
 
 from nnth._net.net import net
+from nnth._net.network_gram import NetworkGram, network_gram
 
-__all__ = ["net"]
+__all__ = ["NetworkGram", "net", "network_gram"]
