@@ -247,6 +247,14 @@ Y: TypeAlias = Annotated[
         metavar="FILE|NAME",
     ),
 ]
+GivenNet: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--net",
+        help=f"Analyze this network instead of what is random or infinitely wide: {NETWORK_FILES}.",
+        metavar="FILE",
+    ),
+]
 XTest: TypeAlias = Annotated[
     Path | None, typer.Option("--x-test", help="Test inputs, as --x.", metavar="FILE|NAME")
 ]

@@ -21,19 +21,9 @@ def gram(
         Path | None, typer.Argument(help="The inputs, instead of --x.", metavar="FILE")
     ] = None,
     x: options.X = Path("wine"),
-    net: Annotated[
-        Path | None,
-        typer.Option(
-            help="Compute the tangent kernel and the features of the network in this file, instead "
-            "of kernels of infinite width.",
-            metavar="FILE",
-        ),
-    ] = None,
+    net: options.GivenNet = None,
     x_test: options.XTest = None,
-    y: Annotated[
-        Path | None,
-        typer.Option("--y", help="Targets of --x, for the alignment.", metavar="FILE|NAME"),
-    ] = None,
+    y: options.Y = None,
     rates: Annotated[
         Literal["standard", "ntk"],
         typer.Option(
@@ -86,7 +76,7 @@ def gram(
              nnth gram --x iris --act tanh --plot kernels.png
              nnth gram --x data.npz --net net.pt --rates ntk --by-layer
     """
-    of_net = ("--x-test", "--y", "--rates", "--by-layer", "--full")
+    of_net = ("--x-test", "--rates", "--by-layer", "--full")
     call.check_together(
         conflicts=[("--x", "FILE"), *(("--net", one) for one in ("--depth", "--kernel", "--ntk"))],
         needs=[(option, ("--net",)) for option in of_net],
@@ -94,6 +84,8 @@ def gram(
     call.check_target("--save", save, (".npz",))
     data = x if file is None else file
     assert data is not None
+    if net is None and y not in (None, data, x):  # those that come with the data are not used
+        raise ValueError("--y must come with --net")
     result: NetworkGram | Gram
     with as_typed({} if file is None else {"x": "FILE"}):
         if net is not None:

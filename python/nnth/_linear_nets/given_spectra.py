@@ -107,7 +107,7 @@ def _statistic(value: float, p: int, n: int) -> float:
     """Return a largest eigenvalue in the units of the Tracy-Widom distribution (Ma 2012)."""
     a, b = math.sqrt(n - 0.5), math.sqrt(p - 0.5)
     center, scale = (a + b) ** 2 / n, (a + b) * (1.0 / a + 1.0 / b) ** (1.0 / 3.0) / n
-    return (value - center) / scale
+    return float((value - center) / scale)
 
 
 def _noise(values: Floats, n: int, spikes: int) -> float:

@@ -27,7 +27,7 @@ def tail(s: ArrayLike) -> Floats:
     Source: Ferrari and Spohn (2005), eq. 2; Bornemann (2010), for the quadrature.
     """
     values = np.asarray(s, dtype=np.float64)
-    return np.vectorize(_tail, otypes=[np.float64])(values)
+    return np.asarray(np.vectorize(_tail, otypes=[np.float64])(values))
 
 
 @lru_cache(maxsize=4096)
