@@ -1,6 +1,5 @@
 """`nnth mp`: the Marchenko-Pastur distribution, beside spectra of random matrices."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
