@@ -91,7 +91,7 @@ def test_spikes_are_where_the_theory_of_large_matrices_has_them() -> None:
 
 def test_data_and_their_transpose_have_the_same_eigenvalues() -> None:
     x = noise(1, 30, 90)
-    one, other = (mp_spectra(a, center=False) for a in (x, x.T))
+    one, other = (mp_spectra(a, keep_mean=True) for a in (x, x.T))
     assert np.allclose(one["eigenvalue"], other["eigenvalue"], rtol=1e-12)
     expected = np.linalg.eigvalsh(x @ x.T / 90.0)[::-1]
     assert np.allclose(one["eigenvalue"], expected, rtol=1e-10)

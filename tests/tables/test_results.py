@@ -41,6 +41,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "LayerSample": lambda: nnth.sample_layers(X, "tanh", widths=(8,), samples=64),
     "MarginFlow": lambda: nnth.margin(X, np.array([1.0, 1.0, -1.0, -1.0])),
     "Network": lambda: NETWORK,
+    "NetworkGram": lambda: nnth.network_gram(X, NETWORK, y=Y, by_layer=True, full=True),
     "Prediction": lambda: nnth.predict(X, Y, X[:2], samples=4, width=8, times=(1.0, np.inf)),
     "QuadraticModel": lambda: nnth.random_model(4, 3),
     "QuadraticSolution": lambda: nnth.quadratic(nnth.random_model(4, 3), eps=(0.01,)),

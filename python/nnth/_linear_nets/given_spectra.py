@@ -131,7 +131,7 @@ def mp_spectra(
     x: Data | None = None,
     *,
     net: Network | str | os.PathLike[str] | None = None,
-    center: bool = True,
+    keep_mean: bool = False,
     standardize: bool = False,
     threads: int = 0,
     progress: Progress | None = None,
@@ -149,10 +149,10 @@ def mp_spectra(
 
     Args:
         x: A matrix `(m, n_0)`: an array, a file or a named data set. The eigenvalues are those of
-            the covariance X'X/(m - 1), or of X'X/m without `center`; for n_0 above m - 1 of the
+            the covariance X'X/(m - 1), or of X'X/m with `keep_mean`; for n_0 above m - 1 of the
             transpose.
         net: A Network, or a file that `nnth.load_network` reads, in place of x.
-        center: Whether to subtract its mean from each column of x.
+        keep_mean: Whether to leave the columns of x as they are, not less their means.
         standardize: Whether to divide each column of x by its standard deviation.
         threads: Threads of LAPACK for matrices of 2000 rows and more, 0 for all.
         progress: Called as progress(done, total) with matrices.
@@ -191,7 +191,7 @@ def mp_spectra(
         raise ValueError("x or net must be given, and not both")
     if net is None:
         assert x is not None
-        matrices = {"x": _prepared(data_of(x, "x"), center, standardize)}
+        matrices = {"x": _prepared(data_of(x, "x"), not keep_mean, standardize)}
     else:
         network = net if isinstance(net, Network) else load_network(net)
         matrices = {f"W{i}": (w, w.shape[0]) for i, w in enumerate(network.weights, 1)}
@@ -209,7 +209,7 @@ def mp_spectra(
     parameters: dict[str, Any] = {
         "x": file_of(x),
         "net": file_of(net),
-        "center": center if net is None else None,
+        "keep_mean": keep_mean if net is None else None,
         "standardize": standardize if net is None else None,
     }
     return Table(columns, Meta("mp", parameters), plot=_picture(fits))
