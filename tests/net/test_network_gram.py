@@ -110,6 +110,19 @@ def test_the_command_prints_the_table_and_saves_the_matrices(tmp_path: Path) -> 
         assert np.array_equal(saved["ntk"], network_gram(X, net_of("tanh"), by_layer=True).ntk)
 
 
+def test_targets_are_those_of_the_data_that_are_given(tmp_path: Path) -> None:
+    net_of("tanh", 1).save(tmp_path / "net.npz")
+    np.save(tmp_path / "x.npy", X)
+    np.savez(tmp_path / "both.npz", x=X, y=X[:, 0])
+    for given in (("x.npy",), ("--x", "x.npy")):
+        rows = rows_of(call("gram", *given, "--net", "net.npz", cwd=tmp_path))
+        assert rows[0]["alignment"] == "nan"
+    expected = network_gram(X, net_of("tanh", 1), y=X[:, 0]).table()["alignment"][0]
+    for given in (("both.npz",), ("--x", "both.npz"), ("x.npy", "--y", "both.npz")):
+        rows = rows_of(call("gram", *given, "--net", "net.npz", cwd=tmp_path))
+        assert float(rows[0]["alignment"]) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,6 +7,7 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
+from nnth_cli.inputs import targets_carried
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def gram(
     call.check_target("--save", save, (".npz",))
     data = x if file is None else file
     assert data is not None
-    if net is None and y not in (None, data, x):  # those that come with the data are not used
+    if file is not None and y == x:  # y is that of the default of --x
+        y = targets_carried({"x": file, "y": None}).get("y")
+    if net is None and y not in (None, data):  # those that come with the data are not used
         raise ValueError("--y must come with --net")
     result: NetworkGram | Gram
     with as_typed({} if file is None else {"x": "FILE"}):
