@@ -279,7 +279,7 @@ def _picture(fits: dict[str, Fit]) -> Panels:
                 log_y=True,
                 x_label="rank $i$",
                 y_label=r"eigenvalue $\lambda_i$",
-                note=f"{name}: {fit.spikes} spikes, KS distance {fit.ks:.2g}",
+                note=f"{name}: spikes {fit.spikes}, KS distance {fit.ks:.2g}",
             )
         )
     return Panels(panels=tuple(panels))
