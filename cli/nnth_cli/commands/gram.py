@@ -75,7 +75,8 @@ def gram(
     Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
-             nnth gram --x data.npz --net net.pt --rates ntk --by-layer
+             nnth hessian --data iris --steps 200 --save-net net.npz
+             nnth gram --x iris --net net.npz --by-layer
     """
     of_net = ("--x-test", "--rates", "--by-layer", "--full")
     call.check_together(

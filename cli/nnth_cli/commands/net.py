@@ -43,8 +43,9 @@ def net(
 
     \b
     Source: Bartlett et al. (2017), for bounds by products of spectral norms.
-    Example: nnth net telgarsky:3
-             nnth net net.pt --act tanh --plot spectra.png
+    Example: nnth net
+             nnth collapse --data iris --steps 100 --save-net net.npz
+             nnth net net.npz --plot spectra.png
     """
     call.check_together(conflicts=[("--net", "FILE")])
     from nnth._net.net import net as compute

@@ -301,16 +301,19 @@ class Training:
         """Raise DivergedError if the loss is not finite, or ValueError if this is at the start."""
         if math.isfinite(loss):
             return
-        if step == 0:
+        if step == 0 and not self.setup.label_noise:  # which alone may be too large
             raise ValueError(
                 f"{'cb, cw, act' if self.setup.net is None else 'net'} and data must give a "
                 f"finite loss at the start, not {loss:g}"
             )
-        eta, decay = self.setup.eta, self.setup.weight_decay
-        rule = f"eta must be smaller than {eta:g}"
-        if decay:
-            rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
-        raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
+        names = ("weight_decay", "label_noise", "gradient_noise")
+        sizes = {"eta": self.setup.eta} | {name: getattr(self.setup, name) for name in names}
+        sizes = {name: value for name, value in sizes.items() if value}
+        values = " and ".join(f"{value:g}" for value in sizes.values())
+        raise DivergedError(
+            f"{' and '.join(sizes)} must be smaller than {values}: the loss is {loss:g} after "
+            f"{step} steps"
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that must match for a checkpoint to be resumed."""
