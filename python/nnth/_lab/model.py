@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from nnth._activations.activation import Activation, activation
 from nnth._kernels.kernel import Ntk, variances
 from nnth._lab.parametrization import LayerScale, Parametrization, layer_scales, tangent_scales
-from nnth._networks.network import Network, hidden_widths
+from nnth._networks.network import Network, hidden_widths, require_weights
 from nnth._networks.passes import Array, Layers, Pass, Workspace, forward
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -121,6 +121,7 @@ class Model:
         chosen = samples
         if not isinstance(chosen, range):
             chosen = range(check_integer("samples", chosen))
+        require_weights(self.sizes)
         needed = 8 * len(chosen) * self.size
         check_memory(needed, "samples must be fewer: their parameters", fraction=0.5)
         theta = np.empty((len(chosen), self.size))
