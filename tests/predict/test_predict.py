@@ -354,3 +354,14 @@ def test_every_fifth_point_is_for_tests_where_none_are_given() -> None:
         predict(x, y, None, y)
     with pytest.raises(ValueError, match="y must be given where x does not carry targets"):
         predict(x)
+
+
+def test_networks_that_diverge_are_noted() -> None:
+    """Steps are stable for the kernel of infinite width, which targets of this size leave."""
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    found = predict(x, 1e9 * x[:, 0], x[:2], times=(0.0, 1.0), ridge=0.1, width=16, samples=3)
+    table = found.table()
+    assert np.isfinite(table["sim_net_error"][0])
+    assert np.isnan(table["z"][1])
+    assert table["note"][1].startswith("a network diverges")
+    assert set(found.points()["note"][2:]) == {table["note"][1]}

@@ -58,9 +58,10 @@ def train_in_chunks(
     recorded = np.empty((len(stops), samples, *shape))
     for chosen in networks:
         descent, record = start(chosen)
-        for i, stop in enumerate(stops):
-            for step in descent.take(stop - descent.step):
-                if progress is not None and step % 8 == 0:
-                    progress(chosen.start * last + step * len(chosen), samples * last)
-            recorded[i, chosen.start : chosen.stop] = record(descent.theta)
+        with np.errstate(over="ignore", invalid="ignore"):  # of networks that diverge
+            for i, stop in enumerate(stops):
+                for step in descent.take(stop - descent.step):
+                    if progress is not None and step % 8 == 0:
+                        progress(chosen.start * last + step * len(chosen), samples * last)
+                recorded[i, chosen.start : chosen.stop] = record(descent.theta)
     return recorded

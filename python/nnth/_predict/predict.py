@@ -277,15 +277,16 @@ def _simulate(
         found = flow.outputs(lambda mu, taken=steps[: i + 1]: descent_gain(mu, taken))  # type: ignore[misc]
         expected[place], variance[place] = found.mean, found.variance
     reference = expected[:, None] if answers is None else answers
-    mean, stderr = mean_and_stderr(outputs, axis=1)
-    return Simulation(
-        mean=mean,
-        stderr=stderr,
-        variance=outputs.var(axis=1, ddof=1),
-        expected=expected,
-        expected_variance=variance,
-        net_error=np.mean((outputs - reference) ** 2, axis=(2, 3)),
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of networks that diverge
+        mean, stderr = mean_and_stderr(outputs, axis=1)
+        return Simulation(
+            mean=mean,
+            stderr=stderr,
+            variance=outputs.var(axis=1, ddof=1),
+            expected=expected,
+            expected_variance=variance,
+            net_error=np.mean((outputs - reference) ** 2, axis=(2, 3)),
+        )
 
 
 def _with_errors(y: Floats, variance: float, seed: int, networks: range) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from nnth._tables.plot import Lines, unreliable
 from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
+
+# The step is stable for the kernel of infinite width, to which large targets leave no network.
+_DIVERGED: Final = "a network diverges: the targets are too large for a network of this width"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +123,12 @@ class Prediction(Result):
             columns["sim_variance"] = sim.variance.ravel()
             # At t = 0 the outputs are symmetric about 0 at every width.
             on_z = note_on_z(sim.net_error.shape[1])
-            notes = [joined(ASYMPTOTIC if time > 0.0 else "", on_z) for time in self.times]
+            notes = [
+                joined(ASYMPTOTIC if time > 0.0 else "", on_z)
+                if np.isfinite(error).all()
+                else _DIVERGED
+                for time, error in zip(self.times, sim.net_error, strict=True)
+            ]
             columns["note"] = np.repeat(notes, each)
         return Table(columns, self.meta, plot=self._outputs())
 
@@ -173,7 +181,9 @@ class Prediction(Result):
             "max_deviation": float(np.abs(deviation).max()),
             "max_z": float(np.abs(z_score(deviation, sim.stderr[i])).max()),
             "step_error": float(np.abs(sim.expected[i] - self.mean[i]).max()),
-            "note": joined(ASYMPTOTIC, note_on_z(len(error), float(skewness(error)))),
+            "note": joined(ASYMPTOTIC, note_on_z(len(error), float(skewness(error))))
+            if np.isfinite(error).all()
+            else _DIVERGED,
         }
 
     def _picture(self, columns: dict[str, list[Any]]) -> Lines | None:
