@@ -15,7 +15,7 @@ from processes import call, refusal, rows_of
 
 import nnth
 from nnth._curvature import class_gram, class_parts
-from nnth._curvature.class_parts import ClassParts, IdentityError
+from nnth._curvature.class_parts import ClassParts, IdentityError, frobenius
 from nnth._curvature.class_spectra import Outliers, PartSizes
 from nnth._lab.losses import LOSSES
 from nnth._lab.setup import TrainingSetup
@@ -471,3 +471,10 @@ def test_outliers_of_four_classes() -> None:
     found = nnth.class_outliers(TrainingSetup(data="clusters:0.1:4:10", steps=1000)).evaluations[0]
     assert isinstance(found, Outliers)
     assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_norms_of_any_size_are_finite(size: float) -> None:
+    assert frobenius(size * np.array([[3.0, 0.0], [0.0, 4.0]])) == pytest.approx(5.0 * size)
+    assert frobenius(np.zeros((2, 2))) == 0.0
+    assert frobenius(np.array([[np.inf]])) == np.inf

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from nnth._curvature.class_parts import ClassParts
+from nnth._curvature.class_parts import ClassParts, frobenius
 from nnth._runtime.typing import Floats
 
 _BLOCK: Final = 768  # vectors per block, whose inner products stay in a core's cache
@@ -60,8 +60,8 @@ def frobenius_norms(
             on_progress(done, total)
     return {
         "G": float(np.sqrt(squares["G"])),
-        "class": float(np.linalg.norm(parts.class_gram)),
-        "cross": float(np.linalg.norm(parts.cross_gram)),
+        "class": frobenius(parts.class_gram),
+        "cross": frobenius(parts.cross_gram),
         "within": float(np.sqrt(squares["within"])),
         "diag": float(np.sqrt(squares["diag"])),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnth._curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, relative
+from nnth._curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, frobenius, relative
 from nnth._lab.curvature import Curvature
 from nnth._lab.training import Evaluation, Snapshot
 from nnth._runtime.typing import Floats
@@ -77,7 +77,7 @@ def layers_at(snapshot: Snapshot) -> LayerSizes:
         for name, matrix in (whole, *parts):
             rows.append((layer, of, name))
             top = max(float(np.linalg.eigvalsh(matrix)[-1]), 0.0)
-            sizes.append((float(matrix.trace()), float(np.linalg.norm(matrix)), top))
+            sizes.append((float(matrix.trace()), frobenius(matrix), top))
             errors.append(error)
     return LayerSizes(
         *snapshot.scores,

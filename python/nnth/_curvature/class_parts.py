@@ -282,5 +282,12 @@ class ClassParts:
 
 def relative(whole: Floats, parts: Floats) -> float:
     """Return |whole - parts|/|whole|; 0 where both are 0."""
-    difference, size = float(np.linalg.norm(whole - parts)), float(np.linalg.norm(whole))
+    difference, size = frobenius(whole - parts), frobenius(whole)
     return difference / size if size else math.inf if difference else 0.0
+
+
+def frobenius(matrix: Floats) -> float:
+    """Return the Frobenius norm, also where the squares of the entries are no doubles."""
+    largest = float(np.abs(matrix).max(initial=0.0))
+    unit = largest if largest > 1e140 or 0.0 < largest < 1e-140 else 1.0
+    return unit * float(np.linalg.norm(matrix / unit)) if math.isfinite(unit) else unit

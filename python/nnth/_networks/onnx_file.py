@@ -151,7 +151,7 @@ def _array(tensor: Any) -> Array:
         raise ValueError(f"{name} must hold numbers, not values of type {tensor.data_type}")
     array = onnx.numpy_helper.to_array(tensor)
     # NumPy has no bfloat16 of its own, which a float32 holds exactly.
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
+    return np.asarray(array, np.float32 if array.dtype.kind == "V" else None)
 
 
 class _Graph:
