@@ -365,3 +365,10 @@ def test_networks_that_diverge_are_noted() -> None:
     assert np.isnan(table["z"][1])
     assert table["note"][1].startswith("a network diverges")
     assert set(found.points()["note"][2:]) == {table["note"][1]}
+
+
+def test_bounds_of_kernels_near_the_largest_double_are_infinite_without_a_warning() -> None:
+    x = 1e149 * np.random.default_rng(1).normal(size=(6, 3))
+    table = predict(x, x[:, 0], x[:2], times=(0.0, 1.0, np.inf), ridge=0.1).table()
+    assert np.isinf(table["variance_error"]).all()
+    assert set(table["status"]) == {"rounding"}

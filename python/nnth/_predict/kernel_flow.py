@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -106,7 +107,8 @@ class KernelFlow:
         # (T + ridge) dual + (the part of y that is not learned yet) = y.
         left = self._vectors @ ((1.0 - mu * g)[:, None] * self._modes)
         residual = self._kernel @ dual + self.ridge * dual + left - self._y
-        error, variance_error = self._errors(g, dual, a, inner - cross)
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite bound is no bound
+            error, variance_error = self._errors(g, dual, a, inner - cross)
         norm = float(np.linalg.norm(self._y))
         return OutputDistribution(
             mean=a @ self._modes,
@@ -135,4 +137,6 @@ class KernelFlow:
         moved *= float(np.abs(g).max())
         steepest = float(np.linalg.norm(slope, axis=1).max(initial=0.0))
         own = spread * spread * self._entry + (1.0 + weight) ** 2 * self._rounding
-        return float(error), float(own + 2.0 * steepest * moved)
+        bounds = float(error), float(own + 2.0 * steepest * moved)
+        error, own = (math.inf if math.isnan(bound) else bound for bound in bounds)
+        return error, own
