@@ -127,6 +127,7 @@ def test_targets_are_those_of_the_data_that_are_given(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--net", "net.npz", "--depth", "3"), "--net and --depth must not both be given"),
+        (("--net", "net.npz", "--cw", "2"), "--cw must not be given with --rates standard"),
         (("--by-layer",), "--by-layer must come with --net"),
         (("--net", "net.npz", "--y", "y.npy"), "y must have 6 rows, as x has, not 2"),
         (("--net", "other.npz"), "x must have 4 columns, as net has inputs, not 3"),

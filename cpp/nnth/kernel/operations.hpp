@@ -1,4 +1,4 @@
-// What the operations of a program do to numbers, shared by its evaluators.
+// The operations of a program on numbers, which its evaluators share.
 #pragma once
 
 #include <algorithm>

@@ -57,7 +57,7 @@ struct NoisySquare {
     }
 };
 
-// What the rounding of a point z changes in s, z s'/2^53, relative to the root mean square of s.
+// The change of s by the rounding of a point z, z s'/2^53, relative to the root mean square of s.
 double points_noise(const OneInput& s) {
     return s.square > 0.0 ? 0x1p-53 * std::sqrt(s.scaled_derivative_square / s.square) : 0.0;
 }

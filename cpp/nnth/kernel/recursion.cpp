@@ -39,8 +39,8 @@ struct Errors {
     }
 };
 
-// What a factor makes of an error; of an infinite one, of a number of which nothing is known, a
-// factor of 0 leaves nothing.
+// Returns the error times a factor. A factor of 0 makes it 0, even where the error is infinite
+// because nothing is known of the number.
 double share(double factor, double error) {
     return factor == 0.0 ? 0.0 : factor * error;
 }

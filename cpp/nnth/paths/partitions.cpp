@@ -43,7 +43,7 @@ void choose(const Partition& lam, std::size_t at, Partition& beta, Partition& re
         if (!beta.empty()) found.emplace_back(beta, rest);
         return;
     }
-    // Of equal parts the first ones are taken, so that each beta occurs once.
+    // The first ones of equal parts are taken, so that each beta occurs once.
     const auto end = std::find_if(lam.begin() + static_cast<std::ptrdiff_t>(at), lam.end(),
                                   [&](int part) { return part != lam[at]; });
     const auto count = static_cast<std::size_t>(end - lam.begin()) - at;

@@ -189,6 +189,9 @@ def network_gram(
     """
     if rates not in ("standard", "ntk"):
         raise ValueError(f"rates must be standard or ntk, not {rates!r}")
+    for name, value in (("cb", cb), ("cw", cw)):
+        if value is not None and rates == "standard":
+            raise ValueError(f"{name} must not be given with rates standard, and is {value:g}")
     network = net if isinstance(net, Network) else load_network(net, act)
     inputs = _inputs(x, "x", network)
     tests = None if x_test is None else _inputs(x_test, "x_test", network)
