@@ -1,14 +1,35 @@
 """Groups of commands for Click: errors that list the commands, and a default command."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from nnth_cli.wording import hint
 
 
 class Group(TyperGroup):
-    """Commands under one name; a missing or unknown name is an error that lists the names."""
+    """Commands under one name; a missing or unknown name is an error that lists the names.
+
+    A command is made when it is first needed, since making its parameters takes milliseconds.
+    """
+
+    def lists(
+        self,
+        names: Sequence[str],
+        load: Callable[[str], Any],
+        help_of: Callable[[str], str],
+    ) -> None:
+        """Set the names of the commands, in order, and functions that make one and its help."""
+        self._names, self._load, self._help_of = list(names), load, help_of
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return self._names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self._names and cmd_name not in self.commands:
+            self.commands[cmd_name] = self._load(cmd_name)
+        return self.commands.get(cmd_name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
@@ -24,9 +45,9 @@ class Group(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands with their first sentences, which Click would truncate."""
-        commands: dict[str, Any] = {n: self.get_command(ctx, n) for n in self.list_commands(ctx)}
+        listed = [TyperCommand(name, help=self._help_of(name)) for name in self._names]
         with formatter.section("Commands"):
-            formatter.write_dl([(n, own.get_short_help_str(10_000)) for n, own in commands.items()])
+            formatter.write_dl([(own.name, own.get_short_help_str(10_000)) for own in listed])
 
 
 class DefaultGroup(Group):

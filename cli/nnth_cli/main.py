@@ -4,6 +4,7 @@ A command is a function in a module of the same name in `nnth_cli.commands`; `co
 it the common options. `process.run` turns whatever goes wrong into one line and an exit code.
 """
 
+import inspect
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -94,11 +95,9 @@ class Commands(Group):
             args = [*args[1:], "--help"]
         return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return load(cmd_name) if cmd_name in COMMANDS else None
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.lists(COMMANDS, load, help_of)
 
 
 app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=SETTINGS, epilog=EXAMPLES)
@@ -142,10 +141,11 @@ def load(name: str) -> Any:
         cls=DefaultGroup if has_default else Group, add_completion=False, rich_markup_mode=None
     )
     if name in GROUPS:
-        for own in GROUPS[name]:
-            made.command(own, context_settings=SETTINGS)(function_of(f"{name} {own}"))
-        made.callback(help=_module_of(name).__doc__)(lambda: None)
-        group = get_command(made)
+        made.callback(help=help_of(name))(lambda: None)
+        group: Any = get_command(made)
+        group.lists(
+            GROUPS[name], lambda own: load(f"{name} {own}"), lambda own: help_of(f"{name} {own}")
+        )
         group.context_settings.update(SETTINGS)
         return group
     command = getattr(_module_of(name), "Command", None)  # a class that parses the arguments
@@ -157,6 +157,12 @@ def load(name: str) -> Any:
 def function_of(name: str) -> Any:
     """Return the function of a command."""
     return getattr(_module_of(name), name.rpartition(" ")[2])
+
+
+def help_of(name: str) -> str:
+    """Return the help of a command, or of a group."""
+    text = _module_of(name).__doc__ if name in GROUPS else function_of(name).__doc__
+    return inspect.cleandoc(text or "")
 
 
 def names_of_commands() -> list[str]:

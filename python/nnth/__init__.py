@@ -1,13 +1,13 @@
 """The theory of neural networks as functions: each returns a Table with its error stated.
 
-The stub `__init__.pyi` lists the public names. A name is imported from its private module when it
-is first used, so that `import nnth` takes little longer than `import numpy`.
+The stub `__init__.pyi` lists the public names, and is read when the first of them is used. A name is
+imported from its private module when it is first used. So `import nnth` takes little longer than
+`import numpy`, and the command line, which uses the private modules, does not read the stub.
 """
 
-import ast
 import os
+from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 # GNU OpenMP reads the variable when the core is loaded. By default its threads wait in a busy loop;
@@ -18,23 +18,31 @@ import_module("nnth._core")
 if not _policy_is_set:
     del os.environ["OMP_WAIT_POLICY"]
 
-_MODULES = {
-    alias.name: statement.module
-    for statement in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
-    if isinstance(statement, ast.ImportFrom)
-    for alias in statement.names
-}
 
-__all__ = sorted(_MODULES)
+@cache
+def _modules() -> dict[str, str]:
+    """Return the private module of each public name."""
+    import ast
+    from pathlib import Path
+
+    stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    return {
+        alias.name: str(statement.module)
+        for statement in ast.parse(stub).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name == "__all__":
+        return __dir__()
+    if name not in _modules():
         raise AttributeError(f"module 'nnth' has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
+    value = getattr(import_module(_modules()[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_modules())

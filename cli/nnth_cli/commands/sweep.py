@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -281,6 +280,8 @@ def _file_of(output: Path | None, form: str | None) -> Iterator[Path]:
     if output is not None:
         yield output
         return
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="nnth-sweep-") as folder:
         yield Path(folder) / ("rows.jsonl" if form == "jsonl" else "rows.csv")
 

@@ -1,6 +1,5 @@
 """The description of a sweep, from a TOML file or the command line."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +69,8 @@ def read_plan(path: Path) -> Plan:
 
     Raises ValueError, with the name of the file, if it is not TOML or does not describe a sweep.
     """
+    import tomllib
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return _plan(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,8 @@ def remember_content(path: str | os.PathLike[str], *streams: BinaryIO) -> None:
     It is called with the streams that the data are read from, so that the hash belongs to the data
     even if the file changes later. The streams are at their start before and after the call.
     """
+    import hashlib  # OpenSSL takes 3 ms to load, and most commands read no file
+
     content = hashlib.sha256()
     for stream in streams:
         while block := stream.read(1 << 20):

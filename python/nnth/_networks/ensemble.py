@@ -17,7 +17,6 @@ from nnth._networks.network import (
     random_network,
     require_relu,
 )
-from nnth._networks.network_files import SUFFIXES, load_network
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
@@ -276,19 +275,21 @@ def find_network(
     Raises:
         ValueError: If there is no such network, or its activation is not `act`.
     """
+    from nnth._networks.network_files import SUFFIXES, load_network
+
     if isinstance(net, os.PathLike) or (isinstance(net, str) and Path(net).suffix in SUFFIXES):
         return load_network(net, act), file_of(net)
-    network = _named(net) if isinstance(net, str) else net
+    network = _named(net, SUFFIXES) if isinstance(net, str) else net
     if act is not None and act != network.activation:
         raise ValueError(f"act must be that of the network, {network.activation}, not {act!r}")
     return network, File(net if isinstance(net, str) else None)
 
 
-def _named(name: str) -> Network:
+def _named(name: str, suffixes: Sequence[str]) -> Network:
     try:
         return named_network(name)
     except ValueError as error:
-        files = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        files = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
         raise ValueError(f"net must be a file ending in {files}, or a name: {error}") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -118,6 +117,8 @@ def _read(suffix: str, stream: BinaryIO, act: str | None) -> tuple[Chain, str | 
 
 
 def _read_npz(stream: BinaryIO, act: str | None) -> tuple[Chain, str | None]:
+    import zipfile
+
     if not zipfile.is_zipfile(stream):  # NumPy would try to read it as an .npy file or a pickle
         raise ValueError("it is no .npz archive")
     stream.seek(0)

@@ -27,12 +27,13 @@ from nnth._regions.bounds import (
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import assigned_range
-from nnth._tables.plot import Drawing
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
 if TYPE_CHECKING:
     from fractions import Fraction
+
+    from nnth._tables.plot import Drawing
 
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]

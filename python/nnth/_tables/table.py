@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import repeat
 from types import MappingProxyType
@@ -17,16 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth._core import __version__
 from nnth._data.files import File
-from nnth._tables.plot import Drawing, Plot
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from nnth._tables.plot import Drawing
+
 Scalar: TypeAlias = float | int | bool | str | None
 Parameter: TypeAlias = Scalar | tuple[Scalar, ...]
 Column: TypeAlias = NDArray[Any]
-Figure: TypeAlias = Drawing | Callable[[], Drawing]  # described now, or when it is drawn
+Figure: TypeAlias = "Drawing | Callable[[], Drawing]"  # described now, or when it is drawn
 Selection: TypeAlias = slice | list[str] | list[int] | list[bool] | NDArray[Any]
 
 _NOTEBOOK_ROWS = 60
@@ -131,7 +131,7 @@ class Table(dict[str, Column]):
         for name in meta.parameters:
             if name in ("seed", "version"):
                 raise ValueError(f"{name!r} cannot name a parameter")
-        for name in plot.columns() if isinstance(plot, Plot) else ():
+        for name in _drawn_columns(plot) or ():
             if name not in self:
                 raise ValueError(f"plot needs a column {name}, not in {list(self)}")
 
@@ -221,6 +221,8 @@ class Table(dict[str, Column]):
     def __getitem__(self, key: str | Selection) -> Column | Table:
         if isinstance(key, str):
             if key not in self:
+                from difflib import get_close_matches
+
                 near = get_close_matches(key, self.columns) or self.columns
                 raise KeyError(f"no column {key!r}; there is {', '.join(near)}")
             return super().__getitem__(key)
@@ -252,9 +254,9 @@ class Table(dict[str, Column]):
 
     def _with(self, columns: Mapping[str, Column]) -> Table:
         """Return a table of other columns; a figure stays if it is made of columns that remain."""
-        plot = self._plot
-        kept = isinstance(plot, Plot) and all(name in columns for name in plot.columns())
-        return Table(columns, self._meta, plot=plot if kept else None)
+        drawn = _drawn_columns(self._plot)
+        kept = drawn is not None and all(name in columns for name in drawn)
+        return Table(columns, self._meta, plot=self._plot if kept else None)
 
     def _rows(self, key: ArrayLike) -> NDArray[Any]:
         """Return a mask or an array of indices, after checking it."""
@@ -452,6 +454,15 @@ def _check_installed(module: str, *, method: str, extra: str) -> None:
         raise ModuleNotFoundError(
             f"Table.{method} needs {module}: pip install 'nnth[{extra}]'", name=module
         )
+
+
+def _drawn_columns(figure: Figure | None) -> list[str] | None:
+    """Return the columns of the table that a figure is made of; None if it is made of others."""
+    if figure is None or callable(figure):
+        return None
+    from nnth._tables.plot import Plot  # imported by those tables alone that have one
+
+    return figure.columns() if isinstance(figure, Plot) else None
 
 
 def _rebuild(columns: dict[str, Column], meta: Meta, plot: Figure | None) -> Table:
