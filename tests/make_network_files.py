@@ -1,11 +1,11 @@
 """Make the files of tests/reference/networks by the libraries that own their formats.
 
-`python tests/make_network_files.py torch keras sklearn jax` makes those of the libraries named,
-each of which may need an environment of its own: torch with onnx; keras with h5py; sklearn with
-skl2onnx; jax with flax and safetensors. Beside the networks LIBRARY.npz keeps the inputs `x` and,
-for each file, the outputs that the library computes, in double precision. A file without outputs
-is one to refuse. Those of HDF5, which is padded with zeros, are compressed. No line here is shared
-with the readers.
+`python tests/make_network_files.py torch torch_kernel keras sklearn jax` makes those of the names
+given, each of which may need an environment of its own: torch with onnx; torch_kernel, which also
+keeps a tangent kernel, with torch alone; keras with h5py; sklearn with skl2onnx; jax with flax and
+safetensors. Beside the networks NAME.npz keeps the inputs `x` and, for each file, the outputs that
+the library computes, in double precision. A file without outputs is one to refuse. Those of HDF5,
+which is padded with zeros, are compressed. No line here is shared with the readers.
 """
 
 from __future__ import annotations
@@ -235,7 +235,48 @@ def jax_files() -> dict[str, Any]:
     return dict.fromkeys(("flax.npz", "flax.safetensors", "flax_paths.npz"), outputs)
 
 
-MAKERS = {"torch": torch_files, "keras": keras_files, "sklearn": sklearn_files, "jax": jax_files}
+def torch_kernel_files() -> dict[str, Any]:
+    """Layers with and without biases, some of them 0, and the tangent kernel of all parameters."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(2)
+    torch.set_default_dtype(torch.float64)
+    x = torch.from_numpy(X)
+    model = nn.Sequential(
+        nn.Linear(3, 4, bias=False),
+        nn.ReLU(),
+        nn.Linear(4, 5),
+        nn.ReLU(),
+        nn.Linear(5, 2, bias=False),
+    )
+    nn.init.zeros_(model[2].bias)
+    torch.save(model.state_dict(), FOLDER / "torch_unbiased.pt")
+    parameters = dict(model.named_parameters())
+
+    def outputs(own: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.func.functional_call(model, own, (x,))
+
+    jacobian = torch.func.jacrev(outputs)(parameters)
+    kernel = sum(torch.einsum("ikab,jkab->ij", j, j) for j in map(_matrices, jacobian.values()))
+    return {
+        "torch_unbiased.pt": outputs(parameters).detach().numpy(),
+        "kernel": kernel.detach().numpy(),
+    }
+
+
+def _matrices(jacobian: Any) -> Any:
+    """Return the derivatives of outputs `(m, outputs)` in one parameter, as a matrix each."""
+    return jacobian.reshape(*jacobian.shape[:3], -1)
+
+
+MAKERS = {
+    "torch_kernel": torch_kernel_files,
+    "torch": torch_files,
+    "keras": keras_files,
+    "sklearn": sklearn_files,
+    "jax": jax_files,
+}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)

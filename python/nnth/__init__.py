@@ -1,8 +1,8 @@
 """The theory of neural networks as functions: each returns a Table with its error stated.
 
-The stub `__init__.pyi` lists the public names, and is read when the first of them is used. A name is
-imported from its private module when it is first used. So `import nnth` takes little longer than
-`import numpy`, and the command line, which uses the private modules, does not read the stub.
+The stub `__init__.pyi` lists the public names; it is read, and a name is imported from its private
+module, when the name is first used. So `import nnth` takes little longer than `import numpy`, and
+the command line, which uses the private modules, does not read the stub.
 """
 
 import os

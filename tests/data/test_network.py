@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import random
 import struct
 from collections.abc import Sequence
@@ -199,6 +200,18 @@ def test_a_random_network_that_would_not_fit_is_refused_at_once() -> None:
         random_network(10, (10**7, 10**7))
 
 
+def test_biases_that_a_layer_lacks_are_no_parameters() -> None:
+    net = Network(W, (0.0 * B[0], B[1]), biased=(False, True))
+    assert net.parameters == W[0].size + W[1].size + B[1].size
+    assert sorted(net.arrays()) == ["W1", "W2", "activation", "b2"]
+    assert pickle.loads(pickle.dumps(net)).biased == (False, True)
+    assert Network(W, B).biased == (True, True)
+    with pytest.raises(ValueError, match="b1 must be 0 where layer 1 has no biases, not "):
+        Network(W, (np.full(3, 0.5), B[1]), biased=(False, True))
+    with pytest.raises(ValueError, match="biased must have 2 values, not 1"):
+        Network(W, B, biased=(True,))
+
+
 def test_an_npz_is_read_and_its_other_arrays_ignored(tmp_path: Path) -> None:
     arrays = {"W1": W[0], "b1": B[0], "W2": W[1].astype(np.float32), "b2": B[1]}
     other = {"labels": np.array(["a"]), "W": np.zeros(1), "objects": np.array([{}], dtype=object)}
@@ -210,10 +223,9 @@ def test_an_npz_is_read_and_its_other_arrays_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"b2": None}, "without gaps; b2 is missing"),
         ({"W1": None}, "without gaps; W1 is missing"),
         ({"W4": W[1], "b4": B[1]}, "without gaps; W3 is missing"),
-        ({"W2": None, "b2": None}, "the output layer W2, b2, not only W1 and b1"),
+        ({"W2": None, "b2": None}, "the output layer W2, b2, not only W1"),
         ({"W1": None, "b1": None, "W2": None, "b2": None}, "not no W1"),
         ({"W2": W[0]}, r"W2 must have 3 columns.*\(3, 2\)"),
         ({"W1": np.full((3, 2), np.inf)}, "W1 must hold finite numbers"),

@@ -31,9 +31,14 @@ from nnth._networks.keras_file import read_keras, read_keras_h5
 from nnth._networks.safetensors_file import safetensors_of
 
 FOLDER = Path(__file__).parent.parent / "reference" / "networks"
-LIBRARIES = ("torch", "keras", "sklearn", "jax")
+LIBRARIES = ("torch", "torch_kernel", "keras", "sklearn", "jax")
 REFERENCE = {name: np.load(FOLDER / f"{name}.npz") for name in LIBRARIES}
-OUTPUTS = {file: (own["x"], own[file]) for own in REFERENCE.values() for file in own if file != "x"}
+OUTPUTS = {
+    file: (own["x"], own[file])
+    for own in REFERENCE.values()
+    for file in own
+    if file not in ("x", "kernel")
+}
 FILES = sorted(
     file.name for file in FOLDER.iterdir() if file.name not in {f"{one}.npz" for one in LIBRARIES}
 )
@@ -106,6 +111,30 @@ def test_a_network_of_a_library_has_the_outputs_of_the_library(name: str, tmp_pa
     net = load_network(path, "tanh" if name in UNNAMED else None)
     # Some hundred operations on numbers of order 1, each with an error of 1e-16.
     np.testing.assert_allclose(net(x), outputs, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "biased"),
+    [
+        ("torch_sequential.pt", (True, True, True)),
+        ("torch_unbiased.pt", (False, True, False)),
+        ("torch_normalized.pt", (True, True, True)),  # shifted by normalizations
+        ("keras_normalized.keras.gz", (True, True)),
+        ("sklearn_tanh.npz", (True, True, True)),
+    ],
+)
+def test_layers_have_the_biases_that_the_file_has(
+    name: str, biased: tuple[bool, ...], tmp_path: Path, in_process: None
+) -> None:
+    net = load_network(unpacked(name, tmp_path))
+    assert net.biased == biased
+    sizes = zip(net.weights, net.biases, biased, strict=True)
+    assert net.parameters == sum(w.size + (b.size if has else 0) for w, b, has in sizes)
+    for suffix in ("npz", "safetensors"):
+        net.save(tmp_path / f"again.{suffix}")
+        again = load_network(tmp_path / f"again.{suffix}")
+        assert again.biased == biased
+        assert_chain(again, (net.weights, net.biases))
 
 
 def test_every_reference_is_used() -> None:

@@ -42,6 +42,14 @@ def test_the_norms_of_a_network_by_hand() -> None:
     assert parameters["total_parameters"] == 13
 
 
+def test_a_layer_without_biases_has_fewer_parameters() -> None:
+    table = net(Network(W, (B[0], 0.0 * B[1]), "tanh", biased=(True, False)))
+    assert table["parameters"].tolist() == [9, 3]
+    assert table["biases"].tolist() == [3, 0]
+    assert table["bias_norm"].tolist() == [3.0, 0.0]
+    assert table.meta.parameters["total_parameters"] == 12
+
+
 def test_variances_estimate_those_of_random_networks() -> None:
     table = net(random_network(300, [400, 500], cw=3.0, cb=0.5, seed=3))
     # A sample variance of m normals scatters by sqrt(2/m): 0.4 % of 120,000 weights.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from processes import call, refusal, rows_of
 
-from nnth import Network, network_gram, random_network
+from nnth import Network, gram, load_network, network_gram, random_network
 from nnth._lab.derivatives import output_gradients
 from nnth._lab.model import model_of, theta_of
 from nnth._net.network_gram import alignment
@@ -22,6 +22,12 @@ TESTS = dice.normal(size=(2, 3))
 def net_of(act: str, outputs: int = 2) -> Network:
     drawn = random_network(3, [7, 5], n_out=outputs, cw=1.5, cb=0.3, seed=2)
     return Network(drawn.weights, drawn.biases, act)
+
+
+def without_biases(net: Network, biased: tuple[bool, ...]) -> Network:
+    """Return the network with biases only in some layers."""
+    biases = [b if has else 0.0 * b for b, has in zip(net.biases, biased, strict=True)]
+    return Network(net.weights, tuple(biases), net.activation, biased=biased)
 
 
 def jacobian(net: Network, x: Any, rates: Any = 1.0) -> Any:
@@ -47,6 +53,60 @@ def test_the_kernel_is_that_of_the_jacobian(act: str, outputs: int) -> None:
     for layer, part in enumerate(found.by_layer):
         own = j[:, :, ends[layer] : ends[layer + 1]]
         assert np.abs(part - np.einsum("ikp,jkp->ij", own, own)).max() <= 1e-13 * scale
+
+
+def test_the_kernel_is_that_of_torch_over_the_parameters_of_the_file() -> None:
+    folder = Path(__file__).parent.parent / "reference" / "networks"
+    reference = np.load(folder / "torch_kernel.npz")
+    net = load_network(folder / "torch_unbiased.pt")
+    found = network_gram(reference["x"], net).ntk
+    assert np.abs(found - reference["kernel"]).max() <= 1e-13 * reference["kernel"].max()
+    with_zeros = Network(net.weights, net.biases, net.activation)
+    assert network_gram(reference["x"], with_zeros).ntk[0, 0] > found[0, 0] + 1.0
+
+
+@pytest.mark.parametrize("biased", [(False, False, False), (False, True, False)])
+def test_the_kernel_is_that_of_complex_steps_in_the_parameters(biased: tuple[bool, ...]) -> None:
+    net = without_biases(net_of("tanh"), biased)
+    parameters = dict(net.named_parameters())
+
+    def outputs(own: dict[str, Any]) -> Any:
+        h = X
+        for i in (1, 2, 3):
+            z = h @ own[f"W{i}"].T + own.get(f"b{i}", 0.0)
+            h = np.tanh(z)
+        return z
+
+    columns = []
+    for name, array in parameters.items():
+        for index in np.ndindex(array.shape):
+            moved = array.astype(complex)
+            moved[index] += 1e-30j
+            columns.append(outputs(parameters | {name: moved}).imag / 1e-30)
+    j = np.stack(columns, axis=-1)
+    assert j.shape[-1] == net.parameters
+    expected = np.einsum("ikp,jkp->ij", j, j)
+    assert np.abs(network_gram(X, net).ntk - expected).max() <= 1e-13 * expected.max()
+
+
+def test_wide_networks_without_biases_approach_the_kernel_without_biases() -> None:
+    net = without_biases(random_network(3, [2000] * 2, cw=2.0, cb=0.0, seed=4), (False,) * 3)
+    found = network_gram(X, net, rates="ntk")
+    assert found.meta.parameters["cb"] == 0.0
+    assert found.table()["distance"][0] < 0.1  # of order width^(-1/2) = 0.02
+    assert found.infinite is not None
+    expected = gram(X, "relu", depth=2, cb=0.0, cw=found.meta.parameters["cw"], kernel="ntk").ntk
+    assert np.array_equal(found.infinite, expected)
+    with pytest.raises(ValueError, match=r"cb must be 0 where the network has no biases, not 0\.5"):
+        network_gram(X, net, rates="ntk", cb=0.5)
+
+
+def test_layers_that_differ_in_their_biases_have_no_kernel_of_infinite_width() -> None:
+    net = without_biases(net_of("tanh"), (True, True, False))
+    found = network_gram(X, net, rates="ntk")
+    assert found.infinite is None
+    assert np.isnan(found.table()["distance"][0])
+    assert network_gram(X, net, rates="ntk", cb=0.0).infinite is not None
 
 
 def test_rates_of_infinite_width_scale_each_parameter() -> None:

@@ -162,7 +162,7 @@ class Model:
         return self.run(theta, x).outputs
 
     def network(self, theta: Array) -> Network:
-        """Return the network with these parameters `(P,)`; layers without biases have biases 0.
+        """Return the network with these parameters `(P,)`.
 
         Raises ValueError for a model without hidden layers, with gates or with several activations.
         """
@@ -170,7 +170,8 @@ class Model:
             raise ValueError("a Network must have one activation on all hidden layers")
         layers = self.effective_layers(np.asarray(theta, dtype=np.float64))
         biases = tuple(np.zeros(len(w)) if b is None else b for w, b in layers)
-        return Network(tuple(w for w, _ in layers), biases, self.acts[0].name)
+        weights = tuple(w for w, _ in layers)
+        return Network(weights, biases, self.acts[0].name, biased=self.biased)
 
     def folded(self) -> Model:
         """Return the equivalent model with multipliers 1: see `LayerScale.folded`."""
@@ -292,7 +293,7 @@ def model_of(net: Network) -> Model:
         net: A `nnth.Network`, random or from a file.
 
     Returns:
-        A `Model` with the sizes and the activation of the network, and biases in every layer.
+        A `Model` with the sizes, the activation and the biases of the network.
 
     Example:
         >>> from nnth import lab
@@ -304,7 +305,7 @@ def model_of(net: Network) -> Model:
     """
     acts = (activation(net.activation),) * net.depth
     sizes = (net.n0, *net.widths, net.n_out)
-    return Model(sizes, acts, (_ONE,) * len(sizes[1:]), (True,) * len(sizes[1:]))
+    return Model(sizes, acts, (_ONE,) * len(sizes[1:]), net.biased)
 
 
 def theta_of(net: Network) -> Floats:
@@ -314,7 +315,8 @@ def theta_of(net: Network) -> Floats:
         net: A `nnth.Network`.
 
     Returns:
-        An array `(P,)`: the weights of the first layer row by row, its biases, and so on.
+        An array `(P,)`: the weights of the first layer row by row, its biases if it has any, and so
+        on.
 
     Example:
         >>> from nnth import lab
@@ -322,8 +324,7 @@ def theta_of(net: Network) -> Floats:
         >>> lab.theta_of(net).shape
         (13,)
     """
-    layers = zip(net.weights, net.biases, strict=True)
-    return np.concatenate([part for w, b in layers for part in (w.ravel(), b)])
+    return np.concatenate([array.ravel() for _, array in net.named_parameters()])
 
 
 def as_inputs(model: Model, x: ArrayLike, dtype: Any = np.float64) -> Array:

@@ -43,7 +43,8 @@ def net(
     Returns:
         A Table with a row a layer, the output layer last. Columns: layer; inputs, n_(l-1); outputs,
         n_l; parameters, the number of weights and biases; cw; cb; weight_norm, the Frobenius norm
-        of W_l; spectral_norm, its largest singular value; bias_norm, the Euclidean norm of b_l. The
+        of W_l; spectral_norm, its largest singular value; bias_norm, the Euclidean norm of b_l;
+        biases, the number of biases, 0 in a layer without, whose cb and bias_norm are 0. The
         parameters of the Table have the activation, the widths, the number of all parameters, and
         `note`: what the file left open, and what was folded into layers or left out, if anything.
 
@@ -66,8 +67,10 @@ def net(
     network, file = find_network(net, act)
     validated()
     rows = [
-        _row(i, weight, bias)
-        for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True), 1)
+        _row(i, weight, bias, has_biases)
+        for i, (weight, bias, has_biases) in enumerate(
+            zip(network.weights, network.biases, network.biased, strict=True), 1
+        )
     ]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     parameters = {
@@ -82,8 +85,9 @@ def net(
     return Table(columns, Meta("net", parameters), plot=partial(_spectra, network))
 
 
-def _row(layer: int, weight: Floats, bias: Floats) -> dict[str, Any]:
+def _row(layer: int, weight: Floats, bias: Floats, has_biases: bool) -> dict[str, Any]:
     outputs, inputs = weight.shape
+    biases = bias.size if has_biases else 0
     weight_norm, bias_norm = _norm(weight), _norm(bias)
     with np.errstate(over="ignore"):  # the variances of numbers above 1e154 are infinite
         cw, cb = np.square(weight_norm) / outputs, np.square(bias_norm) / outputs
@@ -91,12 +95,13 @@ def _row(layer: int, weight: Floats, bias: Floats) -> dict[str, Any]:
         "layer": layer,
         "inputs": inputs,
         "outputs": outputs,
-        "parameters": weight.size + bias.size,
+        "parameters": weight.size + biases,
         "cw": float(cw),
         "cb": float(cb),
         "weight_norm": weight_norm,
         "spectral_norm": float(_singular_values(weight)[0]),
         "bias_norm": bias_norm,
+        "biases": biases,
     }
 
 

@@ -42,7 +42,8 @@ class NetworkGram(Result):
         by_layer: The contributions `(layers, m, m)` of the layers to ntk, if asked.
         ntk_test: The tangent kernel of test inputs and inputs `(m_test, m)`, if there are any.
         features_test: The same of the features.
-        infinite: The tangent kernel of infinite width `(m, m)`, None for rates "standard".
+        infinite: The tangent kernel of infinite width `(m, m)`; None for rates "standard", and
+            for networks of which only some layers have biases.
         y: The targets `(m, outputs)`, if given.
         meta: The parameters of the computation.
     """
@@ -145,8 +146,8 @@ def network_gram(
 ) -> NetworkGram:
     """Return the empirical tangent kernel and the features of a network on a data set.
 
-    With the Jacobian J of the outputs in all weights and biases, each divided by the root of its
-    learning rate in "ntk", and the last hidden layer H::
+    With the Jacobian J of the outputs in all weights and biases that the network has, each times
+    the root of its learning rate in "ntk", and the last hidden layer H::
 
         ntk[i, j]      = sum_k J_k(x_i) J_k(x_j)'   over outputs k
         features[i, j] = H(x_i).H(x_j)
@@ -160,7 +161,8 @@ def network_gram(
         rates: Learning rates of the parameters: "standard", 1 for all; "ntk", C_w/fan-in for
             weights and C_b for biases, so that the kernel of a wide random network is that of
             `nnth.gram`, which is computed too.
-        cb: The bias variance C_b of "ntk"; by default the mean square of the network's biases.
+        cb: The bias variance C_b of "ntk"; by default the mean square of the network's biases, 0
+            without any.
         cw: The weight variance C_w of "ntk"; by default the mean over the weights of fan-in times
             their square.
         by_layer: Whether to return the contribution of each layer.
@@ -170,10 +172,12 @@ def network_gram(
 
     Returns:
         A NetworkGram. `ntk` is the sum over outputs; `infinite` is its limit, the number of outputs
-        times the kernel of `nnth.gram`.
+        times the kernel of `nnth.gram`, None if some layers have biases, with C_b above 0, and
+        others have none.
 
     Raises:
-        ValueError: If shapes do not fit, or an argument is out of range.
+        ValueError: If shapes do not fit, an argument is out of range, or `cb` is given and the
+            network has no biases.
         MemoryError: If the matrices do not fit in memory.
 
     Accuracy: rounding, about 1e-15 of the geometric mean of two diagonal entries. Cost: no Jacobian
@@ -196,6 +200,8 @@ def network_gram(
     inputs = _inputs(x, "x", network)
     tests = None if x_test is None else _inputs(x_test, "x_test", network)
     targets = None if y is None else _targets(y, len(inputs), x)
+    if cb and not any(network.biased):
+        raise ValueError(f"cb must be 0 where the network has no biases, not {cb:g}")
     own_cb, own_cw = variances_of(network)
     cb, cw = own_cb if cb is None else cb, own_cw if cw is None else cw
     model, theta = _model(network, rates, cb, cw), theta_of(network)
@@ -208,7 +214,7 @@ def network_gram(
         test_kernel = tangent_kernel(model, theta, inputs, tests)
         test_features = model.run(theta, tests).inputs[-1] @ hidden.T
     infinite = None
-    if rates == "ntk":
+    if rates == "ntk" and (cb == 0.0 or all(network.biased)):
         limit = gram(
             inputs,
             network.activation,
@@ -248,9 +254,11 @@ def network_gram(
 
 def variances_of(network: Network) -> tuple[float, float]:
     """Return the mean square of the biases, and that of the weights times their fan-in."""
-    biases = np.concatenate(network.biases)
+    arrays = dict(network.named_parameters())
+    biases = [array for name, array in arrays.items() if name[0] == "b"]
     weights = np.concatenate([(w * w * w.shape[1]).ravel() for w in network.weights])
-    return float(np.mean(biases**2)), float(np.mean(weights))
+    cb = float(np.mean(np.concatenate(biases) ** 2)) if biases else 0.0
+    return cb, float(np.mean(weights))
 
 
 def alignment(matrix: Floats, y: Floats) -> float:

@@ -51,7 +51,8 @@ def read_apart(stream: BinaryIO, suffix: str, act_given: bool) -> tuple[Chain, s
         if "error" in report:
             raise ValueError(report["error"])
         layers = range(report["layers"])
-        weights, biases = ([arrays[f"{kind}{i}"] for i in layers] for kind in ("W", "b"))
+        weights = [arrays[f"W{i}"] for i in layers]
+        biases = [arrays.get(f"b{i}") for i in layers]
     return Chain(weights, biases, report["notes"]), report["activation"]
 
 
@@ -70,7 +71,7 @@ def answer() -> None:
                 read_keras(stream) if keras else read_keras_h5(stream, request["act_given"])
             )
         arrays |= {f"W{i}": one for i, one in enumerate(chain.weights)}
-        arrays |= {f"b{i}": one for i, one in enumerate(chain.biases)}
+        arrays |= {f"b{i}": one for i, one in enumerate(chain.biases) if one is not None}
         report = {"layers": len(chain.weights), "activation": act, "notes": chain.notes}
     except Exception as error:
         report = {"error": reason_of(error)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -35,14 +35,17 @@ class Network(ArrayResult):
 
     Args:
         weights: W_1, ..., W_(L+1), W_l of shape `(n_l, n_(l-1))`; the last is the output layer's.
-        biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
+        biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`; zeros for a layer without biases.
         activation: The activation s, a name or an expression as for `nnth.activation`. Linear
             regions and paths need "relu".
         note: What a file held beside the layers, and what became of it.
+        biased: Whether each layer has biases; by default all have. Biases that a layer lacks are no
+            parameters: they are neither counted nor trained nor saved.
 
     Raises:
         ValueError: If shapes do not fit, numbers are not real and finite, there is no hidden
-            layer, or the activation is not known; the message names the array.
+            layer, a layer without biases has some that are not 0, or the activation is not known;
+            the message names the array.
 
     The arrays are kept as read-only C-contiguous float64 copies.
 
@@ -60,6 +63,7 @@ class Network(ArrayResult):
     biases: tuple[Array, ...]
     activation: str = "relu"
     note: str = ""
+    biased: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         activation(self.activation)
@@ -86,8 +90,17 @@ class Network(ArrayResult):
                 raise ValueError(
                     f"b{i} must have {w.shape[0]} numbers, as W{i} has rows, not shape {b.shape}"
                 )
+        biased = tuple(map(bool, self.biased)) or (True,) * len(weights)
+        if len(biased) != len(weights):
+            raise ValueError(f"biased must have {len(weights)} values, not {len(biased)}")
+        for i, (b, has_biases) in enumerate(zip(biases, biased, strict=True), 1):
+            if b.any() and not has_biases:
+                raise ValueError(
+                    f"b{i} must be 0 where layer {i} has no biases, not {b[b != 0][0]}"
+                )
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
+        object.__setattr__(self, "biased", biased)
 
     @property
     def n0(self) -> int:
@@ -111,19 +124,27 @@ class Network(ArrayResult):
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases."""
-        return sum(array.size for array in (*self.weights, *self.biases))
+        """Number of weights and biases; a layer without biases has none."""
+        return sum(array.size for _, array in self.named_parameters())
 
     def __repr__(self) -> str:
         shape = "-".join(map(str, (self.n0, *self.widths, self.n_out)))
         return f"<Network {shape}, {self.activation}, {self.parameters} parameters>"
 
+    def named_parameters(self) -> Iterator[tuple[str, Array]]:
+        """Yield the names W1, b1, W2, ... and the arrays, without the biases that a layer lacks."""
+        layers = zip(self.weights, self.biases, self.biased, strict=True)
+        for i, (w, b, has_biases) in enumerate(layers, 1):
+            yield f"W{i}", w
+            if has_biases:
+                yield f"b{i}", b
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return W1, b1, W2, b2, ... and `activation`, a text, as `load_network` reads them."""
-        arrays: dict[str, NDArray[Any]] = {}
-        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True), 1):
-            arrays |= {f"W{i}": w, f"b{i}": b}
-        return arrays | {"activation": np.array(self.activation)}
+        """Return W1, b1, W2, b2, ... and `activation`, a text, as `load_network` reads them.
+
+        There is no b_l if layer l has no biases.
+        """
+        return dict(self.named_parameters()) | {"activation": np.array(self.activation)}
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the network to a file that `load_network` reads, whole or not at all.

@@ -40,7 +40,8 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
     Returns:
         A `Network`. Its `note` says what else was in the file: batch normalizations, which become
         part of the linear layers beside them, dropout, a softmax or sigmoid at the output, which is
-        left out, and what is taken for granted.
+        left out, and what is taken for granted. Its `biased` says which layers have biases: those
+        whose biases are in the file, be they 0, and those that a normalization has shifted.
 
     Raises:
         ValueError: If the file is damaged or of another type, lacks an array, holds another kind of
@@ -50,9 +51,10 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
 
     The kinds of files::
 
-        .npz          W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included; or
-                      scikit-learn's coefs_0, intercepts_0, coefs_1, ...; or named parameters as
-                      below; other arrays beside W1, ... are ignored
+        .npz          W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included,
+                      without b_l if layer l has no biases; or scikit-learn's coefs_0, intercepts_0,
+                      coefs_1, ...; or named parameters as below; other arrays beside W1, ... are
+                      ignored
         .safetensors  named parameters: the weight and bias of each linear layer, as fc1.weight,
                       net.2.bias; in JAX kernel in place of weight, transposed
         .pt, .pth     the state dict of a PyTorch model, or a checkpoint that has one
@@ -87,8 +89,14 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
         if act is None and named is None:
             chain.notes.insert(0, "the file names no activation: it is taken to be relu")
         check_size(chain.weights)
-        weights, biases = tuple(chain.weights), tuple(chain.biases)
-        return Network(weights, biases, _activation(named, act), chain.note)
+        layers = list(zip(chain.weights, chain.biases, strict=True))
+        return Network(
+            tuple(chain.weights),
+            tuple(np.zeros(w.shape[:1]) if b is None else b for w, b in layers),
+            _activation(named, act),
+            chain.note,
+            tuple(b is not None for b in chain.biases),
+        )
 
 
 def _read(suffix: str, stream: BinaryIO, act: str | None) -> tuple[Chain, str | None]:
@@ -140,7 +148,7 @@ def _read_npz(stream: BinaryIO, act: str | None) -> tuple[Chain, str | None]:
             return _of_scikit_learn(arrays), _SCIKIT_LEARN.get(str(named), named)
         count = _layers(set(names))
         weights = [arrays[f"W{i}"] for i in range(1, count + 1)]
-        biases = [arrays[f"b{i}"] for i in range(1, count + 1)]
+        biases = [arrays[f"b{i}"] if f"b{i}" in names else None for i in range(1, count + 1)]
     return Chain(weights, biases), named
 
 
@@ -196,17 +204,14 @@ def _text(array: NDArray[Any]) -> str:
 
 
 def _layers(names: Collection[str]) -> int:
-    """Return the number of layers W1, b1, W2, b2, ..., none of which is missing."""
+    """Return the number of layers W1, b1, W2, b2, ..., none of whose weights is missing."""
     found = [re.fullmatch(r"[Wb]([1-9][0-9]{0,17})", name) for name in names]
     last = max((int(match[1]) for match in found if match), default=0)
     for i in range(1, last + 1):
-        for name in (f"W{i}", f"b{i}"):
-            if name not in names:
-                raise ValueError(
-                    f"it must hold W1, b1, W2, b2, ... without gaps; {name} is missing"
-                )
+        if f"W{i}" not in names:
+            raise ValueError(f"it must hold W1, b1, W2, b2, ... without gaps; W{i} is missing")
     if last < 2:
-        held = "only W1 and b1" if last else "no W1"
+        held = "only W1" if last else "no W1"
         raise ValueError(
             f"it must hold a hidden layer W1, b1 and the output layer W2, b2, not {held}"
         )

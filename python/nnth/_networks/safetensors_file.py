@@ -102,16 +102,16 @@ def safetensors_of(network: Network) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"activation": network.activation}}
     blocks: list[bytes] = []
     reached = 0
-    for i, layer in enumerate(zip(network.weights, network.biases, strict=True)):
-        for name, array in zip(("weight", "bias"), layer, strict=True):
-            blocks.append(array.astype("<f8").tobytes())
-            end = reached + len(blocks[-1])
-            header[f"{2 * i}.{name}"] = {
-                "dtype": "F64",
-                "shape": list(array.shape),
-                "data_offsets": [reached, end],
-            }
-            reached = end
+    for name, array in network.named_parameters():
+        blocks.append(array.astype("<f8").tobytes())
+        end = reached + len(blocks[-1])
+        kind, layer = {"W": "weight", "b": "bias"}[name[0]], int(name[1:]) - 1
+        header[f"{2 * layer}.{kind}"] = {
+            "dtype": "F64",
+            "shape": list(array.shape),
+            "data_offsets": [reached, end],
+        }
+        reached = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8, as the format asks
     return b"".join([len(text).to_bytes(8, "little"), text, *blocks])

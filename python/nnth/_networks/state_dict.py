@@ -35,7 +35,7 @@ _MOST_NOTES: Final = 4
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A linear layer z = W h + b: `weight` is W `(outputs, inputs)`, `bias` b, or None for 0."""
+    """A linear layer z = W h + b: `weight` is W `(outputs, inputs)`, `bias` b, None without."""
 
     name: str
     weight: Array
@@ -53,10 +53,10 @@ class Normalization:
 
 @dataclass
 class Chain:
-    """Linear layers, and what was done to other modules on the way."""
+    """Linear layers, with None for biases that a layer lacks, and what became of other modules."""
 
     weights: list[Array] = field(default_factory=list)
-    biases: list[Array] = field(default_factory=list)
+    biases: list[Array | None] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -135,7 +135,8 @@ def folded(modules: Sequence[Linear | Normalization | None], hint: str = "") -> 
     """Return the chain of modules in the order in which they act, None for an activation.
 
     A normalization directly behind a linear layer becomes part of it, and one behind an activation
-    becomes part of the next linear layer. `hint` ends the error about two linear layers.
+    becomes part of the next linear layer, which then has biases. `hint` ends the error about two
+    linear layers.
 
     Raises:
         ValueError: If two linear layers have no activation between them, or a normalization has no
@@ -156,9 +157,9 @@ def folded(modules: Sequence[Linear | Normalization | None], hint: str = "") -> 
                     f"layers {before} and {module.name} must have an activation between them{hint}"
                 )
             weight, bias = module.weight, module.bias
-            bias = np.zeros(len(weight), np.float64) if bias is None else bias
             if pending is not None:
-                bias = bias + weight @ pending.shift
+                shift = weight @ pending.shift
+                bias = shift if bias is None else bias + shift
                 weight = weight * pending.scale
                 chain.notes.append(f"normalization {pending.name} is part of layer {module.name}")
                 pending = None
@@ -167,7 +168,9 @@ def folded(modules: Sequence[Linear | Normalization | None], hint: str = "") -> 
             before, since = module.name, "linear"
         elif since == "linear":
             chain.weights[-1] = chain.weights[-1] * module.scale[:, None]
-            chain.biases[-1] = chain.biases[-1] * module.scale + module.shift
+            bias = chain.biases[-1]
+            scaled = module.shift if bias is None else bias * module.scale + module.shift
+            chain.biases[-1] = scaled
             chain.notes.append(f"normalization {module.name} is part of layer {before}")
         elif pending is None:
             pending = module
