@@ -54,13 +54,17 @@ class DefaultGroup(Group):
     """A group whose first command runs if none is named, with the options that are given.
 
     `nnth regions --n0 2` is `nnth regions count --n0 2`. The help of the group lists its commands,
-    followed by the options of the first.
+    followed by the options of the first. If `takes_argument` is set, a first word that names no
+    command is an argument of the first: `nnth gram iris`.
     """
+
+    takes_argument = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] and args[0] in ctx.help_option_names:
             return super().parse_args(ctx, args)
-        if args[0].startswith("-") if args else not ctx.resilient_parsing:
+        argument = self.takes_argument and args[:1] and args[0] not in self.list_commands(ctx)
+        if argument or (args[0].startswith("-") if args else not ctx.resilient_parsing):
             args = [self.list_commands(ctx)[0], *args]
         return super().parse_args(ctx, args)
 

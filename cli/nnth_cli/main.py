@@ -51,6 +51,7 @@ COMMANDS = (
 # Groups: the module has a function for each subcommand. The first one is the default, which runs if
 # none is named, except in the groups of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "gram": ("matrices", "training"),
     "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "critical": ("points", "decay"),
@@ -64,6 +65,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "regions": ("count", "along", "through", "bounds"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
+
+# Groups whose first command takes an argument: a first word that names no command is this argument.
+TAKING_ARGUMENT = frozenset({"gram"})
 
 EXAMPLES = """
 \b
@@ -146,6 +150,7 @@ def load(name: str) -> Any:
         group.lists(
             GROUPS[name], lambda own: load(f"{name} {own}"), lambda own: help_of(f"{name} {own}")
         )
+        group.takes_argument = name in TAKING_ARGUMENT
         group.context_settings.update(SETTINGS)
         return group
     command = getattr(_module_of(name), "Command", None)  # a class that parses the arguments

@@ -33,7 +33,7 @@ from nnth._kernels.kernel import kernel
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
-from nnth._net import NetworkGram, net, network_gram
+from nnth._net import NetworkGram, TangentPath, gram_training, net, network_gram
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
 from nnth._paths import (
@@ -111,6 +111,7 @@ __all__ = [
     "SharpnessPath",
     "Statement",
     "Table",
+    "TangentPath",
     "TrainingSetup",
     "Vertex",
     "WeightDistribution",
@@ -136,6 +137,7 @@ __all__ = [
     "four_point_vertex",
     "gp",
     "gram",
+    "gram_training",
     "hermite",
     "hermite_dual",
     "hessian",

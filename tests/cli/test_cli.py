@@ -336,10 +336,12 @@ def test_help_shows_the_commands_and_two_examples() -> None:
         assert f"\n  {command} " in shown
 
 
-@pytest.mark.parametrize("command", ["kernel", "gram"])
-def test_each_command_explains_itself(command: str) -> None:
-    shown = call(NNTH, command, "-h").stdout
-    for word in ("K^(L+1)" if command == "gram" else "K^(l+1)", "Source: ", "Example: "):
+@pytest.mark.parametrize(
+    ("command", "formula"), [("kernel", "K^(l+1)"), ("gram matrices", "K^(L+1)")]
+)
+def test_each_command_explains_itself(command: str, formula: str) -> None:
+    shown = call(NNTH, *command.split(), "-h").stdout
+    for word in (formula, "Source: ", "Example: "):
         assert word in shown
     for option in ("--format", "--output", "--append", "--plot", "--seed", "--threads", "--quiet"):
         assert option in shown

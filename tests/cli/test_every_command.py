@@ -22,7 +22,8 @@ from nnth_cli import main as program
 # it draws samples, or has enough cells to be divided.
 CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
-    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
+    "gram matrices": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
+    "gram training": ["--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3"],
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
@@ -248,7 +249,8 @@ def test_threads_change_no_byte(
 # Calls that would write a file and that take longer than a test. Other calls end too soon.
 LONG = {
     "kernel": "--act tanh --method quadrature --depth 2000000 --rho 0.3 --cb 0.2 --cw 1.3",
-    "gram": "big.npy --act hard_tanh --depth 1000",
+    "gram matrices": "big.npy --act hard_tanh --depth 1000",
+    "gram training": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "predict": "--x big.npy --y big.npy --x-test big.npy --times log:1:100:50 --samples 100000",
     "critical decay": "--act z*sigmoid(1.702*z) --depth 10000000",
     "phase": "--act sin(3*z)+z --cw lin:0.1:8:3000 --cb lin:0:3:3000",

@@ -13,10 +13,10 @@ from mpmath import fsum, matrix, mpf, sqrt, workdps
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth._curvature.collapse import default_steps
 from nnth._curvature.collapse_metrics import Metric
 from nnth._curvature.collapse_metrics import collapse_metrics as metrics_of
 from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import default_steps
 from nnth._networks.network import Network
 from nnth._tables.plot import Lines
 

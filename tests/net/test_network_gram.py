@@ -199,3 +199,12 @@ def test_wrong_options_are_refused(options: tuple[str, ...], message: str, tmp_p
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "y.npy", np.ones(2))
     assert message in refusal("gram", "--x", "x.npy", *options, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+def test_the_alignment_has_no_unit(unit: float) -> None:
+    y = dice.normal(size=(4, 2))
+    k = dice.normal(size=(4, 4))
+    expected = alignment(k, y)
+    assert alignment(unit * k, y) == pytest.approx(expected, rel=1e-13)
+    assert alignment(k, unit * y) == pytest.approx(expected, rel=1e-13)

@@ -12,7 +12,8 @@ from referees.calls import EXTREMES, Case, Draw, text
 # A small call of each command, with the files of `_files`, into which hostile values are inserted.
 CALLS = {
     "kernel": "--act tanh --depth 3",
-    "gram": "x.npy --act gelu --depth 2 --save k.npz",
+    "gram matrices": "x.npy --act gelu --depth 2 --save k.npz",
+    "gram training": "--data data.npz --widths 4 --steps 3 --at 0,3",
     "predict": "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
     "critical points": "--act tanh",
     "critical decay": "--act tanh --depth 5",

@@ -1,13 +1,15 @@
-"""`nnth gram`: the kernel matrices of a data set."""
+"""Kernel matrices of a data set, also of a network in training, and their spectrum."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.inputs import targets_carried
+from nnth_cli.training_options import TrainingOptions, evaluation_steps
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
     from nnth._tables.table import Table
 
 
+@dataclass(frozen=True, kw_only=True)
+class PathOptions(TrainingOptions):
+    """Options of a training that is evaluated at many steps."""
+
+    at: Annotated[Any, evaluation_steps("0, and 12 in equal ratios from 1 to the last")] = None
+
+
 @command(random=False)
-def gram(
+def matrices(
     file: Annotated[
         Path | None, typer.Argument(help="The inputs, instead of --x.", metavar="FILE")
     ] = None,
@@ -119,3 +128,40 @@ def gram(
         result.save(save)
     with call.interrupted_at_once():
         return result.table(threads=call.threads)
+
+
+@command()
+def training(training: PathOptions, save: options.Save = None, *, call: Call) -> "Table":
+    """The tangent kernel along a training: its drift and alignment.
+
+    \b
+    K_t = sum over outputs and parameters of df(x_i)/dp df(x_j)/dp after t steps, targets Y
+    distance           = 1 - <K_t, K_0>/(|K_t| |K_0|)
+    velocity           = (1 - <K_t, K_s>/(|K_t| |K_s|))/(t - s), s the step of the row before
+    alignment          = <K_t, Y Y'>/(|K_t| |Y Y'|)
+    centered_alignment = the same of both with rows and columns of mean 0
+
+    A row is an evaluation step of the training. In the limit of large width at small learning
+    rates the kernel does not move: distance and velocity measure how far the network is from it,
+    and the alignment rises as the network learns features. effective_rank is exp(entropy of the
+    eigenvalues over their sum). Y is one-hot for classes.
+
+    --plot draws drift and alignment. --save writes the kernels `ntk`, one for each step.
+
+    \b
+    Source: Fort et al. (2020); Baratin et al. (2021); Cristianini et al. (2001);
+    Cortes et al. (2012).
+    Example: nnth gram training --data iris --width 64 --steps 300 --plot drift.png
+             nnth gram training --data digits --points 300 --at 0,30,100 --steps 100
+    """
+    call.check_target("--save", save, (".npz",))
+    setup = training.setup(call)
+    from nnth._net import gram_training
+
+    found = gram_training(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
+    training.write_net(found.network)
+    with call.interrupted_at_once():
+        table = found.table(threads=call.threads)
+    if save is not None:
+        found.save(save)
+    return table

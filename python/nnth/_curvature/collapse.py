@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
 from nnth._lab.checkpoint import check_evaluations
 from nnth._lab.setup import TrainingSetup
-from nnth._lab.training import Evaluation, Snapshot
+from nnth._lab.training import Evaluation, Snapshot, default_steps
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
@@ -21,8 +21,6 @@ from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
-
-EVALUATIONS: Final = 12  # evaluation steps between the first step and the last
 
 _COLUMNS: Final = (
     "metric",
@@ -213,9 +211,3 @@ def collapse(
         classes=count,
         meta=meta,
     )
-
-
-def default_steps(steps: int) -> list[int]:
-    """Return 0, the last step, and up to 12 between in equal ratios."""
-    between = np.rint(np.geomspace(1, max(steps, 1), EVALUATIONS)).astype(int).tolist()
-    return sorted({0, *(step for step in between if step <= steps)})

@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _OF_OPTIMIZERS: Final = ("momentum", "beta1", "beta2", "epsilon")
 _SECONDS_BETWEEN_SAVES: Final = 1.0
+_EVALUATIONS: Final = 12  # between the first step and the last, where all of a path is shown
 
 
 class DivergedError(Exception):
@@ -387,3 +388,9 @@ def accuracy(outputs: Array, data: Examples) -> float:
     if data.labels is None:
         return math.nan
     return float(np.mean(outputs.argmax(axis=1) == data.labels))
+
+
+def default_steps(steps: int) -> list[int]:
+    """Return 0, the last step, and up to 12 between in equal ratios."""
+    between = np.rint(np.geomspace(1, max(steps, 1), _EVALUATIONS)).astype(int).tolist()
+    return sorted({0, *(step for step in between if step <= steps)})

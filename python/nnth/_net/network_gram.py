@@ -106,17 +106,15 @@ class NetworkGram(Result):
         return {name: matrix for name, matrix in found.items() if matrix is not None}
 
     def _row(self, name: str, layer: int, matrix: Floats, values: Floats) -> dict[str, Any]:
-        least, most = float(values[0]), float(values[-1])
-        error = len(matrix) * _EPSILON * max(most, -least)
+        found = spectrum_of(matrix, values)
+        rank, least = found.pop("effective_rank"), found["min_eigenvalue"]
+        above = least > found["eigenvalue_error"]
         return {
             "kernel": name,
             "layer": layer,
-            "trace": float(np.trace(matrix)),
-            "min_eigenvalue": least,
-            "max_eigenvalue": most,
-            "eigenvalue_error": error,
-            "condition": most / least if least > error else np.inf,
-            "effective_rank": _effective_rank(values),
+            **found,
+            "condition": found["max_eigenvalue"] / least if above else np.inf,
+            "effective_rank": rank,
             "alignment": np.nan if self.y is None else alignment(matrix, self.y),
             "distance": self._distance(name, layer),
         }
@@ -261,10 +259,30 @@ def variances_of(network: Network) -> tuple[float, float]:
     return cb, float(np.mean(weights))
 
 
+def spectrum_of(matrix: Floats, eigenvalues: Floats | None = None) -> dict[str, float]:
+    """Return trace, extreme eigenvalues with the bound of their rounding, and effective rank."""
+    values = _eigenvalues(matrix) if eigenvalues is None else eigenvalues
+    least, most = float(values[0]), float(values[-1])
+    return {
+        "trace": float(np.trace(matrix)),
+        "min_eigenvalue": least,
+        "max_eigenvalue": most,
+        "eigenvalue_error": len(matrix) * _EPSILON * max(most, -least),
+        "effective_rank": _effective_rank(values),
+    }
+
+
 def alignment(matrix: Floats, y: Floats) -> float:
     """Return the cosine <K, y y'>/(|K| |y y'|) of a matrix and that of the targets."""
+    matrix, y = scaled(matrix), scaled(y)
     size = float(np.linalg.norm(matrix)) * float(np.linalg.norm(y.T @ y))
     return float(np.sum(y * (matrix @ y))) / size if size else np.nan
+
+
+def scaled(array: Floats) -> Floats:
+    """Return the array over its largest absolute value, so that its squares are doubles."""
+    largest = float(np.abs(array).max(initial=0.0))
+    return array / largest if largest > 0.0 else array
 
 
 def _model(network: Network, rates: Rates, cb: float, cw: float) -> Model:
