@@ -25,7 +25,7 @@ from contest import sound, table
 from environments import ENVIRONMENTS, Peer, prepare
 from measure import append
 
-COMPARISONS = ("gram", "regions", "paths", "meijer", "curvature", "lab")
+COMPARISONS = ("gram", "regions", "paths", "meijer", "curvature", "lab", "tangent")
 
 
 def known(text: str) -> list[str]:

@@ -42,6 +42,9 @@ ENVIRONMENTS = {
         ("curvlinops-for-pytorch==3.0.1", "torch==2.13.0", "numpy==2.4.6", "scipy==1.17.1"),
         "curvlinops",
     ),
+    "nngeometry": Environment(
+        ("nngeometry==0.4", "torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6"), "nngeometry"
+    ),
     "hessian-eigenthings": Environment(
         ("hessian-eigenthings==1.0.0a5", "torch==2.13.0", "numpy==2.4.6"), "hessian_eigenthings"
     ),
