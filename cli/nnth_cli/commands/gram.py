@@ -1,4 +1,4 @@
-"""Kernel matrices of a data set, also of a network in training, and their spectrum."""
+"""Kernel matrices of a data set: their spectrum, and their drift in training."""
 
 from dataclasses import dataclass
 from pathlib import Path
