@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -77,9 +77,11 @@ class RadialKernel(_DistanceKernel):
         halves = 0.5 * squares
 
         def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
-            _core.dot_products(centered, bounds(rows), bounds(columns), *astuple(work), out)
-            for row, i in zip(out, rows, strict=True):
-                row -= halves[i] + halves[columns.start : columns.stop]
+            _core.dot_products(
+                centered, bounds(rows), bounds(columns), work.threads, work.progress, out
+            )
+            for row, half in zip(out, halves[rows.start : rows.stop], strict=True):
+                row -= half + halves[columns.start : columns.stop]
                 np.exp(np.minimum(row, 0.0, out=row), out=row)
 
         error = _EPS * (1.0 + data.shape[1] ** 0.5) * (1.0 + float(squares.max()))
