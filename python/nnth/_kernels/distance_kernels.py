@@ -50,6 +50,8 @@ def by_differences(
         others = data[columns.start : columns.stop]
         with np.errstate(over="ignore"):
             for row, i in zip(out, rows, strict=True):
+                if work.progress is not None:
+                    work.progress(i - rows.start, len(rows))
                 apart = (others - data[i]) / scale
                 np.exp(exponent(np.einsum("ij,ij->i", apart, apart)), out=row)
 
