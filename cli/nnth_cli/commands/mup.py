@@ -83,7 +83,7 @@ def transfer(
             "-images-idx3-ubyte[.gz].",
             metavar="FILE|NAME",
         ),
-    ] = "clusters:1:10:20",
+    ] = "clusters:4:10:20",
     parametrization: Annotated[
         str,
         typer.Option(
@@ -123,8 +123,8 @@ def transfer(
             help="Use only the first N examples. [default: all; 200 for clusters]", metavar="N"
         ),
     ] = None,
-    batch: Annotated[int | None, options.with_default(options.Batch, "all")] = None,
-    steps: options.Steps = 50,
+    batch: options.Batch = 50,
+    steps: options.Steps = 40,
     samples: options.SampledNetworks = 3,
     by_rate: Annotated[
         bool, typer.Option("--by-rate", help="A row for each learning rate.")

@@ -27,6 +27,10 @@ Source: TypeAlias = "Network | str | os.PathLike[str]"
 # The smallest power of n in any parametrization is 1/2: a slope is taken for the nearer multiple.
 _HALFWAY: Final = 0.25
 _SATURATED: Final = 0.1
+_MORE: Final = "the power of its own step is not clear: networks of more widths, or several of each"
+_AFTER_OUTPUT: Final = (
+    "with steps proportional to gradients, change the output layer first: gradients follow it"
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,11 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
         A Table with a row for each layer: layer, 1 to L + 1, and kind, input, hidden or output;
         start_slope, change_slope and own_slope, the powers of n; own_stderr, the standard error of
         the last one from the residuals of the fit, NaN for two networks; change, the largest change
-        over z^l before training; verdict: "ok", "unclear" where own_stderr exceeds 1/4,
-        "grows" or "vanishes" where own_slope is beyond 1/4, halfway to the next power in any known
-        parametrization, "starts large" or "starts small" where z^l does at the start; and note,
-        what to change.
+        over z^l before training; verdict: "starts large" or "starts small" where z^l does so as n
+        grows; "grows" or "vanishes" where own_slope is not 0 and beyond 1/4, halfway to the next
+        power in any known parametrization; "ok" where it is not 1/2; "unclear" where the 95 %
+        interval of Student's t, from own_stderr, has both, as for two networks; "does not move";
+        and note, what to change.
 
     Raises:
         ValueError: If the networks do not belong together, or a file cannot be read as a network.
@@ -84,7 +89,7 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     small ones, as the note says. Cost: a forward pass of each network.
 
     Example:
-        >>> start = [nnth.random_network(4, [n, n], act="tanh", seed=n) for n in (64, 256)]
+        >>> start = [nnth.random_network(4, [n, n], act="tanh", seed=n) for n in (64, 256, 1024)]
         >>> def scaled(net, factor):
         ...     return nnth.Network([factor * w for w in net.weights], net.biases, "tanh")
         >>> pairs = [(net, scaled(net, 1.001)) for net in start]
@@ -101,6 +106,10 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     rows = []
     for layer, sizes in enumerate(zip(*measured, strict=True), start=1):
         rows.append(_row(layer, len(measured[0]), sizes))
+    if rows[-1]["verdict"] == "starts large":
+        for row in rows[:-1]:
+            if row["verdict"] in ("grows", "vanishes"):
+                row["note"] = joined(row["note"], _AFTER_OUTPUT)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     first = networks[0][0]
     parameters = {
@@ -178,7 +187,7 @@ def _row(layer: int, layers: int, sizes: Sequence[Sizes]) -> dict[str, Any]:
     change, _ = _slope(widths, np.array([one.change for one in sizes]))
     own, stderr = _slope(widths, np.array([one.own for one in sizes]))
     ratio = max(one.change / one.start if one.start else math.inf for one in sizes)
-    verdict, note = _verdict(kind, start, own, stderr)
+    verdict, note = _verdict(kind, start, own, stderr, len(sizes))
     if ratio > _SATURATED and kind != "output":
         note = joined(note, "the changes are not small: fewer steps show the powers better")
     return {
@@ -211,25 +220,41 @@ def _slope(widths: Floats, values: Floats) -> tuple[float, float]:
     return slope, math.sqrt(float(residual @ residual) / (len(y) - 2) / spread)
 
 
-def _verdict(kind: str, start: float, own: float, stderr: float) -> tuple[str, str]:
+def _verdict(
+    kind: str, start: float, own: float, stderr: float, networks: int
+) -> tuple[str, str]:
     """Return the verdict on a layer, and what to change."""
     if math.isnan(own):
         return "does not move", "the layer is not trained, or its gradients are 0"
-    if kind != "output" and abs(start) > _HALFWAY:
-        found = "starts large" if start > 0.0 else "starts small"
-        return found, f"multiply the initial weights by n^{-_half(start):g}"
-    if kind == "output" and start > -_HALFWAY:
-        # Its change cannot be told from that of a network that starts at 1/n.
-        powers = f"n^{-0.5 - _half(start):g}"
-        return "starts large", f"multiply the initial weights by {powers}, or start from 0"
-    if stderr > _HALFWAY:
-        return "unclear", "networks of more widths, or several of each, are needed"
-    if abs(own) <= _HALFWAY:
-        return "ok", ""
-    return (
-        "grows" if own > 0.0 else "vanishes",
-        f"multiply the learning rate of the layer by n^{-_half(own):g}",
-    )
+    # A note on the start comes first, since gradients below the output are proportional to it.
+    verdict, note = _verdict_on_start(kind, start)
+    reach = _interval(stderr, networks)
+    if not (abs(own) > reach or abs(own) + reach < 0.5):
+        return verdict or "unclear", joined(note, _MORE)
+    if abs(own) > max(reach, _HALFWAY):
+        verdict = verdict or ("grows" if own > 0.0 else "vanishes")
+        note = joined(note, f"multiply the learning rate of the layer by n^{-_half(own):g}")
+    return verdict or "ok", note
+
+
+def _verdict_on_start(kind: str, start: float) -> tuple[str, str]:
+    """Return the verdict on z^l before training, and what to change; "" where nothing is wrong."""
+    if kind == "output":
+        # Outputs of a network that starts from 0 have no slope, and those of others fall.
+        if not start > -_HALFWAY:
+            return "", ""
+        return "starts large", f"multiply the initial weights by n^{-0.5 - _half(start):g}"
+    if not abs(start) > _HALFWAY:
+        return "", ""
+    found = "starts large" if start > 0.0 else "starts small"
+    return found, f"multiply the initial weights by n^{-_half(start):g}"
+
+
+def _interval(stderr: float, networks: int) -> float:
+    """Return half the length of the 95 % interval of a slope, infinite for two networks."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(networks - 2, 0.975)) * stderr if networks > 2 else math.inf
 
 
 def _half(slope: float) -> float:

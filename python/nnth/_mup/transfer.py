@@ -161,7 +161,7 @@ class MupTransfer(Result):
 
 @serial_blas
 def mup_transfer(
-    data: Source = "clusters:1:10:20",
+    data: Source = "clusters:4:10:20",
     *,
     parametrization: Sequence[Name] = ("sp", "mup"),
     optimizer: Kind = "adam",
@@ -172,8 +172,8 @@ def mup_transfer(
     eta: Sequence[float] | None = None,
     loss: Literal["cross-entropy", "squared"] = "cross-entropy",
     points: int | None = None,
-    batch: int | None = None,
-    steps: int = 50,
+    batch: int = 50,
+    steps: int = 40,
     samples: int = 3,
     seed: int = 0,
     threads: int = 0,
@@ -198,7 +198,7 @@ def mup_transfer(
             from 1e-3 to 1 for adam, and from 1e-2 to 10 for sgd.
         loss: "cross-entropy" for classes, or "squared", `|f - y|^2/2`; means over the examples.
         points: Use only the first `points` examples; by default all, or 200 for clusters.
-        batch: Examples per step, without replacement in each epoch; by default all.
+        batch: Examples per step, without replacement in each epoch, or all if there are fewer.
         steps: Number of steps, at least 1.
         samples: Number of networks of each width, at least 2.
         seed: Seed of the random numbers; network s is stream s of it at every width, and the
@@ -243,8 +243,7 @@ def mup_transfer(
     examples = load_examples(data, points=points, seed=seed)
     if loss == "cross-entropy" and not examples.classes:
         raise ValueError("loss must be squared where targets are no classes")
-    if batch is not None:
-        batch = min(check_integer("batch", batch), len(examples.x))
+    batch = min(check_integer("batch", batch), len(examples.x))
     shape = (examples.x.shape[1], depth, examples.y.shape[1])
     models = {
         (name, n): based_model(name, optimizer, n, base, shape, act) for name in names for n in sizes
@@ -342,7 +341,7 @@ class _Runs:
 
     examples: Examples
     loss: Literal["cross-entropy", "squared"]
-    batch: int | None
+    batch: int
     steps: int
     samples: int
     seed: int
@@ -359,8 +358,7 @@ class _Runs:
         objective = self._objective(one)
         rule = SGD(eta) if self.optimizer == "sgd" else Adam(eta)
         points = len(self.examples.x)
-        whole = self.batch is None or self.batch == points
-        batches = None if whole else Shuffled(points, self.batch or points, self.seed)
+        batches = None if self.batch == points else Shuffled(points, self.batch, self.seed)
         found = []
         for nets in self._chunks(one):
             descent = Descent(objective, rule, one.draw(nets, seed=self.seed), batches=batches)
