@@ -22,13 +22,16 @@ def check(
         ),
     ] = "mup",
     optimizer: Annotated[
-        Literal["sgd", "adam"], typer.Option(help="Optimizer; adam with epsilon 0.")
+        Literal["sgd", "adam"], typer.Option(help="Optimizer: sgd, or adam with epsilon 0.")
     ] = "sgd",
     width: options.WidthList = "64,128,256,512,1024,2048",
     depth: options.Depth = 3,
     act: options.Act = "tanh",
+    cw: options.WeightVariance = None,
     n0: options.InputDimension = 10,
-    points: Annotated[int, options.with_default(options.Points, "8")] = 8,
+    points: Annotated[
+        int, typer.Option(help="Number of data points drawn at random.", metavar="N")
+    ] = 8,
     eta: options.Eta = 1e-6,
     steps: options.Steps = 3,
     samples: options.SampledNetworks = 20,
@@ -62,6 +65,7 @@ def check(
         width=width,
         depth=depth,
         act=act,
+        cw=cw,
         n0=n0,
         points=points,
         eta=eta,
@@ -92,11 +96,12 @@ def transfer(
         ),
     ] = "sp,mup",
     optimizer: Annotated[
-        Literal["sgd", "adam"], typer.Option(help="Optimizer; adam with epsilon 1e-8.")
+        Literal["sgd", "adam"], typer.Option(help="Optimizer: sgd, or adam with epsilon 1e-8.")
     ] = "adam",
     width: options.WidthList = "32,64,128,256",
     depth: options.Depth = 2,
     act: options.Act = "relu",
+    cw: options.WeightVariance = None,
     base: Annotated[
         int | None,
         typer.Option(
@@ -107,9 +112,7 @@ def transfer(
     ] = None,
     eta: Annotated[
         Any,
-        options.with_default(
-            options.Etas, "log:1e-3:1:10 for adam, log:1e-2:10:10 for sgd"
-        ),
+        options.with_default(options.Etas, "log:1e-3:1:10 for adam, log:1e-2:10:10 for sgd"),
     ] = None,
     loss: Annotated[
         Literal["cross-entropy", "squared"],
@@ -145,9 +148,9 @@ def transfer(
     --plot draws the loss against the learning rate, a line a width; --save writes all losses.
 
     \b
-    Source: Yang et al. (2022), figure 1.
+    Source: Yang et al. (2022), figure 1 and table 8.
     Example: nnth mup transfer --plot transfer.png
-             nnth mup transfer --data digits --points 500 --batch 64 --width 32:128:32
+             nnth mup transfer --data iris --optimizer sgd --width 16,64
     """
     from nnth._mup.transfer import mup_transfer
 
@@ -159,6 +162,7 @@ def transfer(
         width=width,
         depth=depth,
         act=act,
+        cw=cw,
         base=base,
         eta=eta,
         loss=loss,
@@ -221,7 +225,9 @@ def networks(
     if x is None:
         raise typer.BadParameter("must be given", param_hint="--x")
     if len(net) != len(after):
-        raise ValueError(f"--after must be given once for each --net, {len(net)} times, not {len(after)}")
+        raise ValueError(
+            f"--after must be given once for each --net, {len(net)} times, not {len(after)}"
+        )
     from nnth._mup.networks import mup_networks
     from nnth._networks.network_files import load_network
 

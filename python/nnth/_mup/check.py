@@ -9,6 +9,7 @@ import numpy as np
 
 from nnth import _core
 from nnth._activations.activation import activation
+from nnth._kernels.kernel import variances
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import chunks
 from nnth._lab.model import Model, model, preactivations
@@ -43,6 +44,7 @@ def mup_check(
     width: Sequence[int] = (64, 128, 256, 512, 1024, 2048),
     depth: int = 3,
     act: str = "tanh",
+    cw: float | None = None,
     n0: int = 10,
     points: int = 8,
     eta: float = 1e-6,
@@ -66,6 +68,7 @@ def mup_check(
         width: Widths n to compare, two or more, ascending.
         depth: Number of hidden layers, 1 to 1000.
         act: Activation: a name, `name:parameter`, or an expression in z.
+        cw: Weight variance C_w over the fan-in, of z^1 over n_0; by default critical for act.
         n0: Dimension of the inputs, at least 1.
         points: Number m of standard normal inputs, with targets of +1 or -1; they are the same for
             all networks.
@@ -120,6 +123,7 @@ def mup_check(
             n0,
             (n,) * depth,
             act=act,
+            cw=cw,
             biases=False,
             parametrization=lab_name(parametrization),
             optimizer=optimizer,
@@ -150,6 +154,7 @@ def mup_check(
         "width": tuple(sizes),
         "depth": depth,
         "act": chosen.name,
+        "cw": variances(chosen, None, cw)[1],
         "n0": n0,
         "points": points,
         "eta": eta,
@@ -171,25 +176,6 @@ def _sizes_and_changes(one: Model, descent: Descent, x: Floats, steps: int) -> F
         after = preactivations(one, descent.theta, x, at)
         pairs = [(_size(z), _size(moved - z)) for z, moved in zip(before, after, strict=True)]
     return np.stack([np.stack(pair, axis=-1) for pair in pairs], axis=1)
-
-
-def _sizes_and_changes(one: Model, descent: Descent, x: Floats, steps: int) -> Floats:
-    """Train, and return the sizes of z^1, z^L, f and of their changes `(networks, layers, 2)`."""
-    last = len(one.sizes) - 1
-    at = sorted({1, last - 1, last})
-    before = preactivations(one, descent.theta, x, at)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in descent.take(steps):
-            pass
-        after = preactivations(one, descent.theta, x, at)
-        pairs = [(_size(z), _size(moved - z)) for z, moved in zip(before, after, strict=True)]
-    return np.stack([np.stack(pair, axis=-1) for pair in pairs], axis=1)
-
-
-def preactivations(one: Model, theta: Floats, x: Floats, layers: Sequence[int]) -> list[Floats]:
-    """Return z^l of some layers l, of each network."""
-    parts = [one.first_layers(count) for count in layers]
-    return [part.outputs(theta[..., : part.size], x) for part in parts]
 
 
 def _size(values: Floats) -> Floats:

@@ -220,9 +220,7 @@ def _slope(widths: Floats, values: Floats) -> tuple[float, float]:
     return slope, math.sqrt(float(residual @ residual) / (len(y) - 2) / spread)
 
 
-def _verdict(
-    kind: str, start: float, own: float, stderr: float, networks: int
-) -> tuple[str, str]:
+def _verdict(kind: str, start: float, own: float, stderr: float, networks: int) -> tuple[str, str]:
     """Return the verdict on a layer, and what to change."""
     if math.isnan(own):
         return "does not move", "the layer is not trained, or its gradients are 0"

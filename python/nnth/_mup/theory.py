@@ -44,7 +44,9 @@ def exponents(parametrization: Name, optimizer: Kind, depth: int) -> dict[str, E
             f"parametrization must be one of sp, ntk, mup at depth {depth}, not {parametrization}: "
             "it is defined for one hidden layer"
         )
-    return {name: found[name] for name in LAYERS if name in found and (depth > 1 or name != "hidden")}
+    return {
+        name: found[name] for name in LAYERS if name in found and (depth > 1 or name != "hidden")
+    }
 
 
 def change_slopes(layers: Mapping[str, Exponents], optimizer: Kind) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth._activations.activation import activation
 from nnth._data.examples import Examples, Source, load_examples
+from nnth._kernels.kernel import variances
 from nnth._lab.batches import Shuffled
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import chunks
@@ -71,7 +72,7 @@ class MupTransfer(Result):
             note, where the best rate is at an end of those that were tried, so that best_eta is
             only a bound.
         """
-        rows = []
+        rows: list[dict[str, Any]] = []
         for i, name in enumerate(self.parametrizations):
             best = np.stack([self._best(i, j) for j in range(len(self.widths))])
             slope, slope_stderr = mean_of(log_slopes(self.widths, best))
@@ -168,6 +169,7 @@ def mup_transfer(
     width: Sequence[int] = (32, 64, 128, 256),
     depth: int = 2,
     act: str = "relu",
+    cw: float | None = None,
     base: int | None = None,
     eta: Sequence[float] | None = None,
     loss: Literal["cross-entropy", "squared"] = "cross-entropy",
@@ -193,6 +195,7 @@ def mup_transfer(
         width: Widths n to compare, two or more, ascending.
         depth: Number of hidden layers, 1 to 1000.
         act: Activation: a name, `name:parameter`, or an expression in z.
+        cw: Weight variance C_w over the fan-in at the base; by default critical for act.
         base: The width n_base; by default the smallest width.
         eta: Learning rates, three or more, positive and ascending; by default 10 in equal ratios
             from 1e-3 to 1 for adam, and from 1e-2 to 10 for sgd.
@@ -246,29 +249,27 @@ def mup_transfer(
     batch = min(check_integer("batch", batch), len(examples.x))
     shape = (examples.x.shape[1], depth, examples.y.shape[1])
     models = {
-        (name, n): based_model(name, optimizer, n, base, shape, act) for name in names for n in sizes
+        (name, n): based_model(name, optimizer, n, base, shape, act, cw)
+        for name in names
+        for n in sizes
     }
     largest = models[names[0], sizes[-1]]
     check_memory(8 * 8 * largest.size, "width or depth must be smaller: eight copies of a network")
     _core.thread_count(threads)
     validated()
     runs = _Runs(examples, loss, batch, steps, samples, seed, optimizer)
-    total = len(rates) * samples * sum(one.size for one in models.values()) * steps
+    total, done = len(rates) * sum(one.size for one in models.values()), 0
     losses = np.empty((len(names), len(sizes), len(rates), samples))
     start = np.empty((len(names), len(sizes), samples))
-    done = 0
     for i, name in enumerate(names):
         for j, n in enumerate(sizes):
             one = models[name, n]
-
-            def report(steps: int, before: int = done, size: int = one.size) -> None:
-                if progress is not None:
-                    progress(before + steps * size, total)
-
             start[i, j] = runs.start(one)
             for k, rate in enumerate(rates):
-                losses[i, j, k] = runs.trained(one, rate, lambda s, k=k: report(s + k * steps * samples))
-            done += len(rates) * samples * steps * one.size
+                losses[i, j, k] = runs.trained(one, rate)
+                done += one.size
+                if progress is not None:
+                    progress(done, total)
     if not np.isfinite(losses).any():
         raise ValueError("eta must be smaller: every network diverges at every learning rate")
     parameters = {
@@ -278,6 +279,7 @@ def mup_transfer(
         "optimizer": optimizer,
         "depth": depth,
         "act": activation(act).name,
+        "cw": variances(activation(act), None, cw)[1],
         "base": base,
         "loss_function": loss,
         "batch": batch,
@@ -293,7 +295,11 @@ def _rates(optimizer: Kind, eta: Sequence[float] | None) -> Floats:
         first, last = (-3.0, 0.0) if optimizer == "adam" else (-2.0, 1.0)
         return np.logspace(first, last, 10)
     rates = np.asarray(eta, dtype=np.float64)
-    if len(rates) < 3 or not (rates[0] > 0.0 and (np.diff(rates) > 0.0).all()) or np.isinf(rates[-1]):
+    if (
+        len(rates) < 3
+        or not (rates[0] > 0.0 and (np.diff(rates) > 0.0).all())
+        or np.isinf(rates[-1])
+    ):
         raise ValueError(
             f"eta must be three or more, positive and ascending, not {','.join(map(str, rates))}"
         )
@@ -307,6 +313,7 @@ def based_model(
     base: int,
     shape: tuple[int, int, int],
     act: str,
+    cw: float | None = None,
 ) -> Model:
     """Return the model of width n, whose scales at the width `base` are those of "sp".
 
@@ -314,7 +321,7 @@ def based_model(
     """
     n0, depth, n_out = shape
     widths = (n,) * depth
-    one = model(n0, widths, n_out, act=act, parametrization="standard", optimizer=optimizer)
+    one = model(n0, widths, n_out, act=act, cw=cw, parametrization="standard", optimizer=optimizer)
     found = EXPONENTS[lab_name(name), optimizer]
     relative = n / base
     scales = []
@@ -353,7 +360,7 @@ class _Runs:
         parts = [objective.value(one.draw(nets, seed=self.seed)) for nets in self._chunks(one)]
         return np.concatenate(parts)
 
-    def trained(self, one: Model, eta: float, report: Callable[[int], None]) -> Floats:
+    def trained(self, one: Model, eta: float) -> Floats:
         """Return the losses after training `(samples,)`, infinite where it diverged."""
         objective = self._objective(one)
         rule = SGD(eta) if self.optimizer == "sgd" else Adam(eta)
@@ -364,10 +371,8 @@ class _Runs:
             descent = Descent(objective, rule, one.draw(nets, seed=self.seed), batches=batches)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 for step in descent.take(self.steps):
-                    if step % _EVERY == 0:
-                        report(nets.start * self.steps + step * len(nets))
-                        if not np.isfinite(descent.loss).any():
-                            break
+                    if step % _EVERY == 0 and not np.isfinite(descent.loss).any():
+                        break
                 value = objective.value(descent.theta)
             found.append(np.where(np.isfinite(value), value, np.inf))
         return np.concatenate(found)
