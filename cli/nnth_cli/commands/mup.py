@@ -46,8 +46,8 @@ def check(
 
     A row is a kind of layer of networks with hidden layers of one width n, one output and no
     biases: W^1 (input), W^2 to W^L (hidden), W^(L+1) (output), trained for a few steps on Gaussian
-    inputs with targets of +1 or -1. All theory slopes are 0 in maximal update parametrization, where
-    every layer learns at every width; those of others say which layers stop to learn, or
+    inputs with targets of +1 or -1. All theory slopes are 0 in maximal update parametrization,
+    where every layer learns at every width; those of others say which layers stop to learn, or
     diverge, as n grows. They are of small learning rates: at larger ones changes saturate, and the
     note says so. The same networks have equivalent forms: multiplier + t, variance - 2 t, and
     rate - 2 t (sgd) or rate - t (adam). --plot draws the changes against the width.
@@ -206,10 +206,11 @@ def networks(
     \b
     start_slope    power of n in the root mean square of z^l before training
     change_slope   the same of its change
-    own_slope      the same of (W_l' - W_l) h^(l-1) + b_l' - b_l, what the layer's own step changes
+    own_slope      the same of (W_l' - W_l) h^(l-1), what the layer's own weights change
+    bias_slope     the same of b_l' - b_l
 
     Give networks of two widths or more, before and after the same few steps of your training, and
-    inputs --x in the units that they see. A row is a layer. Under maximal update every own_slope is
+    inputs --x in the units that they see. A row is a layer. Under maximal update all own slopes are
     0 and hidden layers start at the same size at every width, the output at n^-1/2 or 0. `verdict`
     says which layer is wrong, where others only inherit its growth, and `note` what to multiply its
     initial weights or its learning rate by. --plot draws the changes by own steps.

@@ -27,7 +27,7 @@ Source: TypeAlias = "Network | str | os.PathLike[str]"
 # The smallest power of n in any parametrization is 1/2: a slope is taken for the nearer multiple.
 _HALFWAY: Final = 0.25
 _SATURATED: Final = 0.1
-_MORE: Final = "the power of its own step is not clear: networks of more widths, or several of each"
+_MORE: Final = "the power of n is not clear: networks of more widths, or several of each"
 _AFTER_OUTPUT: Final = (
     "with steps proportional to gradients, change the output layer first: gradients follow it"
 )
@@ -37,14 +37,15 @@ _AFTER_OUTPUT: Final = (
 class Sizes:
     """Root mean squares over inputs and units of a layer of one network of width n.
 
-    start: of z^l before training; change: of its change; own: of the part of the change that the
-    layer's own weights and biases make, at the inputs h^(l-1) before training.
+    start: of z^l before training; change: of its change; weights and biases: of the parts of the
+    change that the layer's own weights make, at the inputs h^(l-1) before training, and its biases.
     """
 
     width: float
     start: float
     change: float
-    own: float
+    weights: float
+    biases: float
 
 
 @serial_blas
@@ -54,13 +55,13 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     Under maximal update every layer's own step changes the layer by an amount that does not depend
     on the width n, z^l is of order 1 at the start in hidden layers, and f is at most that. For
     every layer the powers of n are fitted in the root mean squares, over inputs and units, of z^l
-    before training, of its change, and of the part ::
+    before training, of its change, and of the parts ::
 
-        (W_l' - W_l) h^(l-1) + b_l' - b_l
+        (W_l' - W_l) h^(l-1)   and   b_l' - b_l
 
-    of the change that the layer's own parameters make, where W_l' and b_l' are those after
-    training. A layer whose own part has a power of n has a wrong learning rate, and a layer that
-    only inherits the growth of another one has not.
+    of the change that the layer's own weights and biases make, where W_l' and b_l' are those after
+    training. Parameters whose own part has a power of n have a wrong learning rate, and a layer
+    that only inherits the growth of another one has not.
 
     Args:
         pairs: Networks before and after the same few steps of training, as `nnth.Network`s or
@@ -73,13 +74,14 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
 
     Returns:
         A Table with a row for each layer: layer, 1 to L + 1, and kind, input, hidden or output;
-        start_slope, change_slope and own_slope, the powers of n; own_stderr, the standard error of
-        the last one from the residuals of the fit, NaN for two networks; change, the largest change
+        start_slope, change_slope, own_slope (of the weights) and bias_slope, the powers of n, NaN
+        of what is 0; own_stderr and bias_stderr, the standard errors of the last two from the
+        residuals of the fit, NaN for two networks; change, the largest change
         over z^l before training; verdict: "starts large" or "starts small" where z^l does so as n
-        grows; "grows" or "vanishes" where own_slope is not 0 and beyond 1/4, halfway to the next
-        power in any known parametrization; "ok" where it is not 1/2; "unclear" where the 95 %
-        interval of Student's t, from own_stderr, has both, as for two networks; "does not move";
-        and note, what to change.
+        grows; "grows" or "vanishes" where the own slope of weights or biases is not 0 and beyond
+        1/4, halfway to the next power in any known parametrization; "ok" where it is not 1/2;
+        "unclear" where the 95 % interval of Student's t, from own_stderr, has both, as for two
+        networks; "does not move" for weights that stay; and note, what to change.
 
     Raises:
         ValueError: If the networks do not belong together, or a file cannot be read as a network.
@@ -89,10 +91,10 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     small ones, as the note says. Cost: a forward pass of each network.
 
     Example:
-        >>> start = [nnth.random_network(4, [n, n], act="tanh", seed=n) for n in (64, 256, 1024)]
-        >>> def scaled(net, factor):
-        ...     return nnth.Network([factor * w for w in net.weights], net.biases, "tanh")
-        >>> pairs = [(net, scaled(net, 1.001)) for net in start]
+        >>> def train(n):
+        ...     net = nnth.random_network(4, [n, n], seed=1)
+        ...     return net, nnth.Network([1.001 * w for w in net.weights], net.biases, "relu")
+        >>> pairs = [train(n) for n in (64, 256, 1024, 2048)]
         >>> nnth.mup_networks(pairs, np.eye(4))["verdict"].tolist()
         ['ok', 'ok', 'starts large']
 
@@ -171,8 +173,8 @@ def _measured(before: Network, after: Network, x: Floats) -> list[Sizes]:
     found = []
     for i, (z, new) in enumerate(zip(start, moved, strict=True)):
         own = inputs[i] @ (after.weights[i] - before.weights[i]).T
-        own += after.biases[i] - before.biases[i]
-        found.append(Sizes(float(before.widths[0]), _size(z), _size(new - z), _size(own)))
+        biases = _size(after.biases[i] - before.biases[i])
+        found.append(Sizes(float(before.widths[0]), _size(z), _size(new - z), _size(own), biases))
     return found
 
 
@@ -185,9 +187,14 @@ def _row(layer: int, layers: int, sizes: Sequence[Sizes]) -> dict[str, Any]:
     widths = np.array([one.width for one in sizes])
     start, _ = _slope(widths, np.array([one.start for one in sizes]))
     change, _ = _slope(widths, np.array([one.change for one in sizes]))
-    own, stderr = _slope(widths, np.array([one.own for one in sizes]))
+    own, stderr = _slope(widths, np.array([one.weights for one in sizes]))
+    bias, bias_stderr = _slope(widths, np.array([one.biases for one in sizes]))
     ratio = max(one.change / one.start if one.start else math.inf for one in sizes)
-    verdict, note = _verdict(kind, start, own, stderr, len(sizes))
+    verdict, note = _verdict(
+        _verdict_on_start(kind, start),
+        _verdict_on_rate("weights", own, stderr, len(sizes)),
+        ("", "") if math.isnan(bias) else _verdict_on_rate("biases", bias, bias_stderr, len(sizes)),
+    )
     if ratio > _SATURATED and kind != "output":
         note = joined(note, "the changes are not small: fewer steps show the powers better")
     return {
@@ -197,6 +204,8 @@ def _row(layer: int, layers: int, sizes: Sequence[Sizes]) -> dict[str, Any]:
         "change_slope": change,
         "own_slope": own,
         "own_stderr": stderr,
+        "bias_slope": bias,
+        "bias_stderr": bias_stderr,
         "change": ratio,
         "verdict": verdict,
         "note": note,
@@ -220,19 +229,26 @@ def _slope(widths: Floats, values: Floats) -> tuple[float, float]:
     return slope, math.sqrt(float(residual @ residual) / (len(y) - 2) / spread)
 
 
-def _verdict(kind: str, start: float, own: float, stderr: float, networks: int) -> tuple[str, str]:
-    """Return the verdict on a layer, and what to change."""
-    if math.isnan(own):
+def _verdict(*parts: tuple[str, str]) -> tuple[str, str]:
+    """Return the first verdict that is not "", or "ok", and all notes.
+
+    A verdict on the start comes first, since gradients below the output are proportional to it.
+    """
+    verdicts = [verdict for verdict, _ in parts if verdict]
+    return verdicts[0] if verdicts else "ok", joined(*dict.fromkeys(note for _, note in parts))
+
+
+def _verdict_on_rate(what: str, slope: float, stderr: float, networks: int) -> tuple[str, str]:
+    """Return the verdict on the learning rate of weights or biases, and what to change."""
+    if math.isnan(slope):
         return "does not move", "the layer is not trained, or its gradients are 0"
-    # A note on the start comes first, since gradients below the output are proportional to it.
-    verdict, note = _verdict_on_start(kind, start)
     reach = _interval(stderr, networks)
-    if not (abs(own) > reach or abs(own) + reach < 0.5):
-        return verdict or "unclear", joined(note, _MORE)
-    if abs(own) > max(reach, _HALFWAY):
-        verdict = verdict or ("grows" if own > 0.0 else "vanishes")
-        note = joined(note, f"multiply the learning rate of the layer by n^{-_half(own):g}")
-    return verdict or "ok", note
+    if not (abs(slope) > reach or abs(slope) + reach < 0.5):
+        return "unclear", _MORE
+    if not abs(slope) > max(reach, _HALFWAY):
+        return "", ""
+    found = "grows" if slope > 0.0 else "vanishes"
+    return found, f"multiply the learning rate of the {what} by n^{-_half(slope):g}"
 
 
 def _verdict_on_start(kind: str, start: float) -> tuple[str, str]:
@@ -265,7 +281,7 @@ def _picture(measured: Sequence[Sequence[Sizes]]) -> Lines:
     points = []
     for layer in range(len(measured[0])):
         chosen = [measured[i][layer] for i in order]
-        n, own = np.array([one.width for one in chosen]), np.array([one.own for one in chosen])
+        n, own = np.array([one.width for one in chosen]), np.array([one.weights for one in chosen])
         if own.all():
             points.append((f"layer {layer + 1}", n, own, None))
     return Lines(
@@ -273,5 +289,5 @@ def _picture(measured: Sequence[Sequence[Sizes]]) -> Lines:
         log_x=True,
         log_y=True,
         x_label="width $n$",
-        y_label="change of $z^l$ by the layer's own step",
+        y_label="change of $z^l$ by the layer's own weights",
     )

@@ -34,7 +34,9 @@ def exponents(parametrization: Name, optimizer: Kind, depth: int) -> dict[str, E
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
     found = EXPONENTS.get((lab_name(parametrization), optimizer))
     if found is None:
-        defined = ", ".join(name for name in NAMES if (lab_name(name), optimizer) in EXPONENTS)
+        defined = ", ".join(
+            name for name in get_args(Name) if (lab_name(name), optimizer) in EXPONENTS
+        )
         raise ValueError(
             f"parametrization must be one of {defined} with the optimizer {optimizer}, not "
             f"{parametrization}"
