@@ -17,9 +17,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "u.npy", x[:2] + 0.1)
     np.save(tmp_path / "triangle.npy", x[:3])
     for name, width in (("small", 4), ("large", 8)):
-        net = nnth.random_network(3, [width, width], act="tanh", seed=width)
+        net = nnth.random_network(3, [width, width], seed=width)
         net.save(tmp_path / f"{name}.npz")
-        after = nnth.Network([1.001 * w for w in net.weights], net.biases, "tanh")
+        after = nnth.Network([1.001 * w for w in net.weights], net.biases, "relu")
         after.save(tmp_path / f"{name}2.npz")
     monkeypatch.chdir(tmp_path)
     # The program may not discard the buffered output of the tests.

@@ -110,6 +110,9 @@ MORE = {
     "entropy": ["--set power:2", "--set ball:2", "--set nets --width 4 --samples 9 --points 5"],
 }
 
+# Commands that cannot do without options, or take long.
+NEED_OPTIONS = {"sweep", "verify", "mup networks"}
+
 # Texts that Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(
     r"\bnp\.|\bnumpy\b|\barray\(|\bdtype\(|\bFraction\(|\bobject at 0x|<(class|function) "
@@ -185,7 +188,7 @@ def test_no_cell_is_a_python_object(
         assert not OF_PYTHON.search(out + err), out + err
 
 
-@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - NEED_OPTIONS))
 def test_a_command_runs_without_options(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

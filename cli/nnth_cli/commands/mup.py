@@ -230,9 +230,5 @@ def networks(
             f"--after must be given once for each --net, {len(net)} times, not {len(after)}"
         )
     from nnth._mup.networks import mup_networks
-    from nnth._networks.network_files import load_network
 
-    def read(files: list[Path]) -> list[Any]:
-        return [load_network(file, act) for file in files]
-
-    return mup_networks(list(zip(read(net), read(after), strict=True)), x)
+    return mup_networks(list(zip(net, after, strict=True)), x, act=act)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._lab.model import model_of, preactivations, theta_of
@@ -49,7 +50,9 @@ class Sizes:
 
 
 @serial_blas
-def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
+def mup_networks(
+    pairs: Sequence[tuple[Source, Source]], x: Data, *, act: str | None = None
+) -> Table:
     """Return how far given networks of several widths moved, and whether this is maximal update.
 
     Under maximal update every layer's own step changes the layer by an amount that does not depend
@@ -71,6 +74,7 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
             function that trains a network of width n and returns both.
         x: Inputs `(m, n_0)`, in units in which the networks see them: an array, a file or a named
             data set.
+        act: The activation of files that name none, by default "relu", as for `nnth.load_network`.
 
     Returns:
         A Table with a row for each layer: layer, 1 to L + 1, and kind, input, hidden or output;
@@ -101,7 +105,9 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     Source: Yang and Hu (2021), section 3; Yang et al. (2022), appendix D.1 and table 8.
     """
     inputs = data_of(x, "x")
-    networks = [(_network(before), _network(after)) for before, after in pairs]
+    if act is not None:
+        activation(act)  # an error about it names no file
+    networks = [(_network(before, act), _network(after, act)) for before, after in pairs]
     _check(networks, inputs)
     validated()
     measured = [_measured(before, after, inputs) for before, after in networks]
@@ -124,8 +130,8 @@ def mup_networks(pairs: Sequence[tuple[Source, Source]], x: Data) -> Table:
     return Table(columns, Meta("mup networks", parameters), plot=_picture(measured))
 
 
-def _network(source: Source) -> Network:
-    return source if isinstance(source, Network) else load_network(source)
+def _network(source: Source, act: str | None) -> Network:
+    return source if isinstance(source, Network) else load_network(source, act)
 
 
 def _check(networks: Sequence[tuple[Network, Network]], inputs: Floats) -> None:
