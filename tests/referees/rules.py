@@ -25,7 +25,7 @@ MAY_BE_INFINITE = {
     "product": {"asymptotic", "depth_first", "width_first"},
     "rkhs spectrum": {"slope", "theory_slope"},
     "rkhs fit": {"loo_error"},
-    "gram": {"condition", "trace", "max_eigenvalue", "min_eigenvalue"},
+    "gram matrices": {"condition", "trace", "max_eigenvalue", "min_eigenvalue"},
 }
 # Columns of options, which may be infinite.
 ASKED = {"time", "eps", "log_t", "alpha", "delta", "eta", "level", "norm", "width", "depth"}
@@ -114,7 +114,7 @@ def _of_row(row: Row, command: str) -> Iterator[str]:
                 yield f"{', '.join(infinite)} infinite beside {name} {error:g}"
             no_spectrum = row.get("trace") == math.inf  # the diagonal of the matrix is infinite
             if (
-                command in ("kernel", "gram", "hermite")
+                command in ("kernel", "gram matrices", "hermite")
                 and not no_spectrum
                 and any(isinstance(row[n], float) and math.isnan(row[n]) for n in _measured(row))
             ):

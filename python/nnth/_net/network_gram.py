@@ -13,7 +13,7 @@ from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
 from nnth._kernels.gram import gram
-from nnth._lab.derivatives import tangent_kernel
+from nnth._lab.derivatives import kernel_of_passes, tangent_kernel
 from nnth._lab.model import Model, model_of, theta_of
 from nnth._lab.parametrization import LayerScale, tangent_scales
 from nnth._networks.network import Network
@@ -208,17 +208,20 @@ def network_gram(
     targets = None if y is None else _targets(y, len(inputs), x)
     if cb and not any(network.biased):
         raise ValueError(f"cb must be 0 where the network has no biases, not {cb:g}")
-    own_cb, own_cw = variances_of(network)
-    cb, cw = own_cb if cb is None else cb, own_cw if cw is None else cw
-    model, theta = _model(network, rates, cb, cw), theta_of(network)
+    if rates == "ntk" and (cb is None or cw is None):
+        own_cb, own_cw = variances_of(network)
+        cb, cw = own_cb if cb is None else cb, own_cw if cw is None else cw
+    model, theta = _model(network, cb, cw), theta_of(network)
     validated()
-    parts = tangent_kernel(model, theta, inputs, by_layer=by_layer)
+    run = model.run(theta, inputs, order=1)
+    parts = kernel_of_passes(model, run, run, by_layer=by_layer)
     ntk = parts.sum(axis=0) if by_layer else parts
-    hidden = model.run(theta, inputs).inputs[-1]
+    hidden = run.inputs[-1]
     test_kernel = test_features = test_diagonal = test_squares = None
     if tests is not None:
-        test_kernel = tangent_kernel(model, theta, inputs, tests)
-        test_hidden = model.run(theta, tests).inputs[-1]
+        test_run = model.run(theta, tests, order=1)
+        test_kernel = kernel_of_passes(model, test_run, run)
+        test_hidden = test_run.inputs[-1]
         test_features = test_hidden @ hidden.T
         test_squares = np.einsum("ij,ij->i", test_hidden, test_hidden)
         some = (tests[i : i + _TOGETHER] for i in range(0, len(tests), _TOGETHER))
@@ -243,8 +246,8 @@ def network_gram(
         "widths": network.widths,
         "act": activation(network.activation).name,
         "rates": rates,
-        "cb": cb if rates == "ntk" else None,
-        "cw": cw if rates == "ntk" else None,
+        "cb": cb,
+        "cw": cw,
         "points": len(inputs),
         "n0": network.n0,
         "outputs": network.n_out,
@@ -252,7 +255,7 @@ def network_gram(
     return NetworkGram(
         ntk=ntk,
         features=hidden @ hidden.T,
-        ntk_full=tangent_kernel(model, theta, inputs, full=True) if full else None,
+        ntk_full=kernel_of_passes(model, run, run, full=True) if full else None,
         by_layer=parts if by_layer else None,
         ntk_test=test_kernel,
         features_test=test_features,
@@ -299,10 +302,10 @@ def scaled(array: Floats) -> Floats:
     return array / largest if largest > 0.0 else array
 
 
-def _model(network: Network, rates: Rates, cb: float, cw: float) -> Model:
-    """Return the model of the network with the learning rates of a convention."""
+def _model(network: Network, cb: float | None, cw: float | None) -> Model:
+    """Return the model of the network with the learning rates "ntk", without cb and cw all 1."""
     model = model_of(network)
-    if rates == "standard":
+    if cb is None or cw is None:
         return model
     scales: list[LayerScale] = tangent_scales(model.sizes, "ntk", cb=cb, cw=cw)
     return Model(model.sizes, model.acts, tuple(scales), model.biased)
