@@ -69,6 +69,10 @@ class BlockedCholesky:
         """The condition number in the 1-norm, that of the inverse estimated; see `_inverse_size`."""
         return self._size * self._inverse_size
 
+    def product(self, vectors: Floats) -> Floats:
+        """Return K V, from tiles of K that are computed anew."""
+        return self.system.product(vectors)
+
     def solve(self, right: Floats) -> Solution:
         """Return the solution after a step of iterative refinement."""
         values = self.apply(right)[0]
@@ -77,7 +81,7 @@ class BlockedCholesky:
 
     def apply(self, right: Floats) -> tuple[Floats, Floats]:
         """Return (K + ridge)^-1 B by one pass through the file in each direction."""
-        return self._backward(self.half(right.copy())), np.zeros(right.shape[1])
+        return self._backward(self.half(right.copy())), np.zeros_like(right)
 
     def half(self, right: Floats, first_panel: int = 0) -> Floats:
         """Return L^-1 B in place, for B that is 0 above a panel."""

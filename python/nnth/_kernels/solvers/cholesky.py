@@ -79,7 +79,7 @@ class Cholesky:
         assert not self._inverted
         with factoring(len(right)):
             values = lapack.dpotrs(self._factor, right, lower=1)[0]
-        return values, np.zeros(right.shape[1])
+        return values, np.zeros_like(right)
 
     def half(self, right: Floats) -> Floats:
         """Return L^-1 B for the lower triangular factor L; B may be overwritten."""

@@ -75,6 +75,11 @@ class ConjugateGradients:
         self.steps = 0
 
     @property
+    def size(self) -> float:
+        """The trace of K, plus ridge."""
+        return float(self.system.diagonal.sum()) + self.system.ridge
+
+    @property
     def inverse_norm(self) -> float:
         """The bound 1/ridge, infinite for a ridge that is not above the errors of the kernel."""
         return self.system.inverse_bound
@@ -83,6 +88,10 @@ class ConjugateGradients:
     def condition(self) -> float:
         """NaN: it is not computed."""
         return math.nan
+
+    def product(self, vectors: Floats) -> Floats:
+        """Return K V, from tiles of K that are computed anew."""
+        return self.system.product(vectors)
 
     def solve(self, right: Floats) -> Solution:
         """Return the solution to the tolerance, and make the estimates if there are none yet."""
@@ -101,9 +110,9 @@ class ConjugateGradients:
         return Solution(values, right[:, :columns] - misfit - self.system.ridge * values, misfit)
 
     def apply(self, right: Floats) -> tuple[Floats, Floats]:
-        """Return the solution, and the norms of its misfit."""
+        """Return the solution and its misfit."""
         found = self.solve(right)
-        return found.values, _norms(found.misfit)
+        return found.values, found.misfit
 
     def explained(self, cross: Floats) -> tuple[Floats, Floats]:
         """Return k' (K + ridge)^-1 k and the bound of its error, of second order in the misfit.

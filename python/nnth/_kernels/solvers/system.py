@@ -72,6 +72,7 @@ class System:
         ridge: At least 0, added to the diagonal.
         threads: Number of threads, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
+        remedy: What helps against a singular matrix beside a ridge, for the error.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class System:
         *,
         threads: int = 0,
         progress: Progress | None = None,
+        remedy: str = "",
     ) -> None:
         self.blocks, self.m, self.ridge = blocks, m, ridge
-        self.threads, self.progress = threads, progress
+        self.threads, self.progress, self._remedy = threads, progress, remedy
         self.diagonal = blocks.diagonal[:m]
         self.tests = blocks.diagonal[m:]
         self._operator = KernelOperator(Leading(blocks, m), threads=threads)
@@ -125,21 +127,27 @@ class System:
         """Return the error of a matrix of 1-norm `size` that is singular to rounding."""
         least = max(self.m * _EPS * size, self.entry_error)
         return ValueError(
-            f"ridge must be above about {least:.1g}, not {self.ridge:g}: the kernel matrix of "
-            "these points is singular to rounding"
+            f"ridge must be above about {least:.1g}{self._remedy}, not {self.ridge:g}: the kernel "
+            "matrix of these points is singular to rounding"
         )
 
 
 class Solver(Protocol):
     """A way to solve (K + ridge) X = B; see `solver_of`.
 
-    name: as in the option --solver. most_tests: the number of test points for which it is worth
-    while to solve systems; None for all.
+    name: as in the option --solver.
+    most_tests: the number of test points for which it is worth while to solve systems; None for
+    all.
     """
 
     name: str
     system: System
     most_tests: int | None
+
+    @property
+    def size(self) -> float:
+        """An upper bound of |K + ridge| in the spectral norm."""
+        ...
 
     @property
     def inverse_norm(self) -> float:
@@ -151,12 +159,16 @@ class Solver(Protocol):
         """The condition number of K + ridge in the 1-norm; NaN if it is not known."""
         ...
 
+    def product(self, vectors: Floats) -> Floats:
+        """Return K times vectors `(m, k)`."""
+        ...
+
     def solve(self, right: Floats) -> Solution:
         """Return the solution for right-hand sides `(m, k)`, as exact as the solver can."""
         ...
 
     def apply(self, right: Floats) -> tuple[Floats, Floats]:
-        """Return X ~ (K + ridge)^-1 B, and the norms `(k,)` of its misfit beyond rounding."""
+        """Return X ~ (K + ridge)^-1 B and its misfit, 0 where that is rounding."""
         ...
 
     def explained(self, cross: Floats) -> tuple[Floats, Floats]:
