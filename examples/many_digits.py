@@ -3,10 +3,10 @@
     pip install '.[data]' && python examples/many_digits.py --points 60000 --tests 10000
 
 Each of the 1797 digits of scikit-learn (8 x 8 pixels) is drawn many times on 28 x 28 pixels, by
-bilinear interpolation: enlarged to 20 x 20 pixels times a factor from 0.9 to 1.1, turned by up to 15
-degrees and shifted by up to 3 pixels. Digits of which test points are made, every sixth of the 1797,
-make no training points. Image i is a function of the seed and i. The files hold x `(points, 784)`, from
-0 to 1, and y, the digit:
+bilinear interpolation: enlarged to 20 x 20 pixels times a factor from 0.9 to 1.1, turned by up to
+15 degrees and shifted by up to 3 pixels. Digits of which test points are made, every sixth of the
+1797, make no training points. Image i is a function of the seed and i. The files hold x `(points,
+784)`, from 0 to 1, and y, the digit:
 
     nnth predict --x digits_train.npz --y digits_train.npz --x-test digits_test.npz \
         --y-test digits_test.npz --labels --depth 3 --ridge 0.01 --solver cg
@@ -84,8 +84,7 @@ def drawn(images: Floats, angle: Floats, scale: Floats, shift: Floats) -> Floats
     k = np.arange(len(images))[:, None]
     return np.asarray(
         (1.0 - below) * ((1.0 - right) * framed[k, top, left] + right * framed[k, top, left + 1])
-        + below
-        * ((1.0 - right) * framed[k, top + 1, left] + right * framed[k, top + 1, left + 1])
+        + below * ((1.0 - right) * framed[k, top + 1, left] + right * framed[k, top + 1, left + 1])
     )
 
 

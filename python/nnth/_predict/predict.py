@@ -36,7 +36,6 @@ from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import validated
 from nnth._tables.statistics import joined, mean_and_stderr
 from nnth._tables.table import Meta
 
@@ -319,7 +318,6 @@ def _trained(
     """Return the trained networks, with the factor or the preconditioner of their system."""
     m, every = len(data[0]), np.concatenate(data)
     blocks = NetworkKernel(kernel, network).blocks(every, threads=threads)
-    validated()
     check_diagonal(blocks.diagonal)
     system = System(
         blocks, m, ridge, threads=threads, progress=progress, remedy=", or times finite"

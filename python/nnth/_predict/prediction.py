@@ -171,10 +171,8 @@ class Prediction(Result):
         certain = float(spread.min()) > law.variance_error
         if self.simulation is not None:
             row |= self._simulated(self.simulation, i)
-        if np.isnan(spread).any():
-            status = "no variance"
-        else:
-            status = "ok" if certain else "rounding"
+        known = not np.isnan(spread).any()
+        status = ("ok" if certain else "rounding") if known else "no variance"
         note = row.pop("note", self.note)
         return {**row, "status": status, "note": note}
 

@@ -133,4 +133,4 @@ def _bound(value: float) -> float:
 
 
 def _norms(vectors: Floats) -> Floats:
-    return np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)))

@@ -31,7 +31,7 @@ from nnth._rkhs.regression import Regression, regression
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import sample_in_parts, validated
+from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
 from nnth._tables.result import Result
 from nnth._tables.statistics import joined, mean_and_stderr
@@ -288,7 +288,6 @@ def rkhs_fit(
     choice = choose(solver, len(inputs), ridge)
     data = inputs if tests is None else np.concatenate((inputs, tests))
     blocks = chosen.blocks(data, threads=threads)
-    validated()
     system = System(blocks, len(inputs), ridge, threads=threads, progress=progress)
     made = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=PROBES)
     parameters = {

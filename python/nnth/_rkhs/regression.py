@@ -108,4 +108,4 @@ def _largest(values: Floats, diagonal: Floats) -> Floats:
 
 
 def _norms(vectors: Floats) -> Floats:
-    return np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)))

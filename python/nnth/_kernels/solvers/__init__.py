@@ -1,8 +1,8 @@
 """Solvers of linear systems with kernel matrices of any size."""
 
 from nnth._kernels.solvers.blocked import BlockedCholesky
-from nnth._kernels.solvers.cholesky import Cholesky
 from nnth._kernels.solvers.choice import Choice, SolverName, check_tolerance, choose, solver_of
+from nnth._kernels.solvers.cholesky import Cholesky
 from nnth._kernels.solvers.conjugate_gradients import (
     MOST_TESTS,
     PROBES,
@@ -14,8 +14,8 @@ __all__ = [
     "MOST_TESTS",
     "PROBES",
     "BlockedCholesky",
-    "Cholesky",
     "Choice",
+    "Cholesky",
     "ConjugateGradients",
     "ConvergenceError",
     "Estimate",

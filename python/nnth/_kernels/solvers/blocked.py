@@ -66,7 +66,7 @@ class BlockedCholesky:
 
     @property
     def condition(self) -> float:
-        """The condition number in the 1-norm, that of the inverse estimated; see `_inverse_size`."""
+        """The condition number in the 1-norm, with an estimate of that of the inverse."""
         return self._size * self._inverse_size
 
     def product(self, vectors: Floats) -> Floats:

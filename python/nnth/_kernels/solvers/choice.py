@@ -49,16 +49,16 @@ def choose(solver: SolverName, m: int, ridge: float) -> Choice:
     if file <= _FILE * shutil.disk_usage(scratch_folder()).free:
         return Choice("blocked", f"solver blocked: {matrix}, its factor fits on disk")
     if ridge > 0.0:
-        return Choice(
-            "cg", f"solver cg: {matrix}, nor its factor of {file / _GIB:.1f} GiB on disk"
-        )
+        return Choice("cg", f"solver cg: {matrix}, nor its factor of {file / _GIB:.1f} GiB on disk")
     raise MemoryError(
         f"x must have fewer than {m} rows, or ridge be above 0 for the solver cg: {matrix}, nor "
         f"its factor of {file / _GIB:.1f} GiB in {scratch_folder()}"
     )
 
 
-def solver_of(choice: Choice, system: System, *, tolerance: float, seed: int, probes: int) -> Solver:
+def solver_of(
+    choice: Choice, system: System, *, tolerance: float, seed: int, probes: int
+) -> Solver:
     """Return the solver; tolerance, seed and probes are for `ConjugateGradients`."""
     if choice.name == "cholesky":
         return Cholesky(system)

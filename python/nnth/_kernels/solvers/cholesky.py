@@ -82,15 +82,13 @@ class Cholesky:
         return values, np.zeros_like(right)
 
     def half(self, right: Floats) -> Floats:
-        """Return L^-1 B for the lower triangular factor L; B may be overwritten."""
+        """Return L^-1 B for the lower triangular factor L."""
         from scipy.linalg import solve_triangular
 
         assert not self._inverted
         with factoring(len(right)):
             return np.asarray(
-                solve_triangular(
-                    self._factor, right, lower=True, overwrite_b=True, check_finite=False
-                )
+                solve_triangular(self._factor, right, lower=True, check_finite=False)
             )
 
     def explained(self, cross: Floats) -> tuple[Floats, Floats]:

@@ -255,4 +255,4 @@ def preconditioner_rank(m: int) -> int:
 
 
 def _norms(vectors: Floats) -> Floats:
-    return np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnth._kernels.blocks import KernelBlocks
 from nnth._runtime import streams
@@ -12,6 +13,7 @@ from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats
 
 _BLOCK: Final = 128  # pivots that are proposed together
+_ROUNDING: Final = 1e-13
 _EXHAUSTED: Final = 1e-14  # of the trace: the rest of the kernel is rounding
 
 
@@ -28,8 +30,9 @@ class Preconditioner:
         inner, singular, _ = np.linalg.svd(triangle)
         self._vectors = vectors @ inner
         mean = float(np.maximum(left, 0.0).sum()) / max(m - rank, 1)
-        # A kernel of 0 has any positive shift; a kernel of full rank needs none of its own.
-        self.shift = ridge + mean or float(np.square(singular).max(initial=0.0)) * 1e-15 or 1.0
+        # P^-1 magnifies rounding by largest/shift; for a kernel of 0 any shift will do.
+        largest = float(np.square(singular).max(initial=0.0))
+        self.shift = max(ridge + mean, _ROUNDING * largest) or 1.0
         self._values = singular**2 + self.shift
         self.rank = rank
         self.trace_of_inverse = float((1.0 / self._values).sum() + (m - rank) / self.shift)
@@ -63,7 +66,7 @@ def partial_cholesky(
     trace = float(diagonal.sum())
     factor = np.empty((m, rank))
     found = drawn = 0
-    while found < rank and (rest := float(diagonal.sum())) > max(_EXHAUSTED * trace, enough * m):
+    while found < rank and float(diagonal.sum()) > max(_EXHAUSTED * trace, enough * m):
         count = min(_BLOCK, rank - found)
         draws = uniforms(seed, streams.SOLVER_PIVOTS.first, 2 * count, drawn)
         drawn += 2 * count
@@ -85,7 +88,7 @@ def partial_cholesky(
     return factor[:, :found], diagonal
 
 
-def _accepted(corner: Floats, offered: Floats, draws: Floats) -> tuple[np.ndarray, Floats]:
+def _accepted(corner: Floats, offered: Floats, draws: Floats) -> tuple[NDArray[np.intp], Floats]:
     """Return which proposals are accepted, one after another, and the Cholesky factor of these.
 
     A proposal is accepted with the ratio of the diagonal that the ones accepted before leave to the
@@ -93,7 +96,7 @@ def _accepted(corner: Floats, offered: Floats, draws: Floats) -> tuple[np.ndarra
     """
     count = len(corner)
     rest, factor = corner.copy(), np.zeros((count, count))
-    accepted = []
+    accepted: list[int] = []
     for i in range(count):
         if not draws[i] * offered[i] < rest[i, i]:
             continue

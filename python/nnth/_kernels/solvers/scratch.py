@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
+from pathlib import Path
 from threading import Lock
 from typing import Final
 
@@ -20,7 +22,7 @@ _PREFERRED: Final = "/var/tmp"
 def scratch_folder() -> str:
     """Return $TMPDIR, or /var/tmp where it exists, or the system's folder for temporary files."""
     given = os.environ.get("TMPDIR")
-    if not given and os.path.isdir(_PREFERRED) and os.access(_PREFERRED, os.W_OK):
+    if not given and Path(_PREFERRED).is_dir() and os.access(_PREFERRED, os.W_OK):
         return _PREFERRED
     return tempfile.gettempdir()
 
@@ -47,6 +49,7 @@ class Panels:
                 f"{free / _GIB:.1f} GiB; TMPDIR names another folder"
             )
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+        weakref.finalize(self, self._file.close)  # without the warning of a file left open
         self._lock = Lock()  # of its position, which the threads that read share
 
     @staticmethod
@@ -65,7 +68,7 @@ class Panels:
         self._file.seek(8 * self._starts[panel])
         left = memoryview(values).cast("B")
         while left.nbytes:  # a call writes at most 2 GiB
-            left = left[self._file.write(left[: _GIB]) :]
+            left = left[self._file.write(left[:_GIB]) :]
 
     def read(self, panel: int, first: int, last: int, out: Floats | None = None) -> Floats:
         """Return the rows first, ..., last - 1 of the matrix, in the columns of a panel."""
@@ -87,7 +90,7 @@ class Panels:
         with self._lock:
             self._file.seek(offset)
             while left.nbytes:  # a call reads at most 2 GiB
-                read = self._file.readinto(left[:_GIB])  # type: ignore[attr-defined]
+                read = self._file.readinto(left[:_GIB])
                 if not read:
                     raise OSError("the scratch file is shorter than what was written to it")
                 left = left[read:]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from nnth._kernels.blocks import KernelBlocks
-from nnth._kernels.operator import KernelOperator
+from nnth._kernels.blocks import KernelBlocks, Numbers
 from nnth._runtime.typing import Floats, Progress
 
 _EPS: Final = float(np.finfo(float).eps)
+_TILE: Final = 1024
 TEST_BLOCK: Final = 256  # test points whose systems are solved together
 
 
@@ -58,9 +58,16 @@ class Leading:
         """As `KernelRows.error`."""
         return self.blocks.error
 
-    def block(self, rows: slice, columns: slice, *, out: Floats | None = None) -> Floats:
+    def block(
+        self,
+        rows: slice,
+        columns: slice,
+        *,
+        out: Numbers | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """Return K(x_i, x_j) for two ranges of inputs."""
-        return self.blocks.block(rows, columns, out=out)
+        return self.blocks.block(rows, columns, out=out, progress=progress)
 
 
 class System:
@@ -89,7 +96,6 @@ class System:
         self.threads, self.progress, self._remedy = threads, progress, remedy
         self.diagonal = blocks.diagonal[:m]
         self.tests = blocks.diagonal[m:]
-        self._operator = KernelOperator(Leading(blocks, m), threads=threads)
 
     @property
     def entry_error(self) -> float:
@@ -104,7 +110,19 @@ class System:
 
     def product(self, vectors: Floats) -> Floats:
         """Return K times vectors `(m, k)`, with tiles of K that are computed on the fly."""
-        return self._operator.product(vectors)
+        m, product = self.m, np.zeros_like(vectors)
+        memory = np.empty(_TILE * _TILE)
+        for i in range(0, m, _TILE):
+            rows = slice(i, min(i + _TILE, m))
+            for j in range(i, m, _TILE):
+                columns = slice(j, min(j + _TILE, m))
+                shape = rows.stop - i, columns.stop - j
+                tile = memory[: shape[0] * shape[1]].reshape(shape)
+                self.blocks.block(rows, columns, out=tile)
+                product[rows] += tile @ vectors[columns]
+                if j > i:
+                    product[columns] += tile.T @ vectors[rows]
+        return product
 
     def checked(self, values: Floats, right: Floats) -> Solution:
         """Return the solution with its product and its misfit."""
@@ -133,16 +151,22 @@ class System:
 
 
 class Solver(Protocol):
-    """A way to solve (K + ridge) X = B; see `solver_of`.
+    """A way to solve (K + ridge) X = B; see `solver_of`."""
 
-    name: as in the option --solver.
-    most_tests: the number of test points for which it is worth while to solve systems; None for
-    all.
-    """
+    @property
+    def name(self) -> str:
+        """The name, as in the option --solver."""
+        ...
 
-    name: str
-    system: System
-    most_tests: int | None
+    @property
+    def system(self) -> System:
+        """The system K + ridge."""
+        ...
+
+    @property
+    def most_tests(self) -> int | None:
+        """The number of test points for which it is worth while to solve systems; None for all."""
+        ...
 
     @property
     def size(self) -> float:
