@@ -39,7 +39,7 @@ class BlockedCholesky:
     Raises ValueError if K + ridge is singular to rounding, MemoryError if a panel of 128 columns
     does not fit, and OSError if the file does not.
 
-    Source: Golub and Van Loan (2013), section 4.2.5.
+    Source: Golub and Van Loan (2013), chapter 4.
     """
 
     name: Final = "blocked"
@@ -227,7 +227,7 @@ class BlockedCholesky:
     def _inverse_size(self) -> float:
         """An estimate of the 1-norm of the inverse, from below and mostly exact.
 
-        Source: Hager (1984); Higham (1988), algorithm 4.1.
+        Source: Hager (1984); Higham (1988).
         """
         m = self.system.m
         x = np.full((m, 1), 1.0 / m)

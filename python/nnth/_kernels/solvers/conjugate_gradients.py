@@ -237,7 +237,7 @@ class _Run:
             self.ratios.append(max(ratio, 0.0))
 
     def mean_logarithm(self) -> float:
-        """Return e_1' log(T) e_1 for the Lanczos matrix T; Saad (2003), eqs. 6.81-6.82."""
+        """Return e_1' log(T) e_1 for the Lanczos matrix T; Saad (2003), section 6.7.3."""
         from scipy.linalg import eigh_tridiagonal
 
         steps, ratios = np.array(self.steps), np.array(self.ratios)
