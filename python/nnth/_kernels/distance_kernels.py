@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from nnth import _core
-from nnth._kernels.blocks import FilledBlocks, KernelBlocks, bounds
+from nnth._kernels.blocks import FilledBlocks, KernelBlocks, Work, bounds
 from nnth._kernels.protocol import SphereKernel
 from nnth._kernels.sphere import AngularValues, Levels, funk_hecke, radial_levels
 from nnth._runtime.typing import Floats, Progress
@@ -46,7 +46,7 @@ def by_differences(
     error of d/2 + 3 roundings, and t exp(-t) is below 1.
     """
 
-    def fill(rows: range, columns: range, out: Floats) -> None:
+    def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
         others = data[columns.start : columns.stop]
         with np.errstate(over="ignore"):
             for row, i in zip(out, rows, strict=True):
@@ -76,14 +76,14 @@ class RadialKernel(_DistanceKernel):
             return by_differences(data, lambda squares: -0.5 * squares, self.scale)
         halves = 0.5 * squares
 
-        def fill(rows: range, columns: range, out: Floats) -> None:
-            _core.dot_products(centered, bounds(rows), bounds(columns), threads, progress, out)
+        def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
+            _core.dot_products(centered, bounds(rows), bounds(columns), *astuple(work), out)
             for row, i in zip(out, rows, strict=True):
                 row -= halves[i] + halves[columns.start : columns.stop]
                 np.exp(np.minimum(row, 0.0, out=row), out=row)
 
         error = _EPS * (1.0 + data.shape[1] ** 0.5) * (1.0 + float(squares.max()))
-        return FilledBlocks(np.ones(len(data)), error, fill)
+        return FilledBlocks(np.ones(len(data)), error, fill, threads)
 
     def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
         half = np.sin(0.5 * angles) / self.scale
