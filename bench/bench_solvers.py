@@ -166,7 +166,7 @@ def iterations(name: str, matrix: Floats, targets: Floats) -> None:
 
     blocks = FilledBlocks(matrix.diagonal(), 1e-14, fill)
     ways = {
-        "random pivots": lambda rank: partial_cholesky(blocks, rank, 0),
+        "random pivots": lambda rank: partial_cholesky(blocks, len(matrix), rank, 0),
         "largest pivots": lambda rank: largest_pivots(matrix, rank),
         "nystrom": lambda rank: nystrom(matrix, rank),
     }

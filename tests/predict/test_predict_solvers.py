@@ -114,9 +114,9 @@ def test_without_a_ridge_cg_has_no_bound_and_says_so() -> None:
 def test_a_singular_kernel_is_never_an_answer() -> None:
     x, y = np.concatenate((X, X)), np.concatenate((Y, -Y))
     for solver in ("cholesky", "blocked"):
-        with pytest.raises(ValueError, match="ridge must be above .*, or times finite, not 0"):
+        with pytest.raises(ValueError, match=r"ridge must be above .*, or times finite, not 0"):
             nnth.predict(x, y, TESTS, solver=solver)  # type: ignore[arg-type]
-    with pytest.raises(ConvergenceError, match="cg stopped after .* steps at a residual"):
+    with pytest.raises(ConvergenceError, match=r"cg stopped after .* steps at a residual"):
         nnth.predict(x, y, TESTS, solver="cg")
 
 
@@ -126,7 +126,10 @@ def test_refusals() -> None:
         ({"samples": 3, "solver": "blocked"}, "solver must be auto, .* with the 3 samples"),
         ({"solver": "lu"}, "solver must be auto, cholesky, blocked or cg, not 'lu'"),
         ({"tolerance": 0.0}, "tolerance must be above 0 and below 1, not 0"),
-        ({"solver": "cg", "act": "step", "cw": 2.0}, "kernel must be nngp for an activation that jumps"),
+        (
+            {"solver": "cg", "act": "step", "cw": 2.0},
+            "kernel must be nngp for an activation that jumps",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             nnth.predict(X, Y, TESTS, **arguments)  # type: ignore[arg-type]

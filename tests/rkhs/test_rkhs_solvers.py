@@ -93,7 +93,7 @@ def test_one_point_and_more_outputs_than_points() -> None:
 def test_a_singular_matrix_is_never_an_answer() -> None:
     x, y = np.concatenate((X, X)), np.concatenate((Y, -Y))
     for solver in ("cholesky", "blocked"):
-        with pytest.raises(ValueError, match="ridge must be above about .* singular to rounding"):
+        with pytest.raises(ValueError, match=r"ridge must be above about .* singular to rounding"):
             nnth.rkhs_fit(x, y, "ntk", ridge=0.0, solver=solver)  # type: ignore[arg-type]
     with pytest.raises(ConvergenceError, match="a ridge above 0 or the solver blocked"):
         nnth.rkhs_fit(x, y, "ntk", ridge=0.0, solver="cg")

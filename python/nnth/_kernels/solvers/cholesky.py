@@ -87,9 +87,7 @@ class Cholesky:
 
         assert not self._inverted
         with factoring(len(right)):
-            return np.asarray(
-                solve_triangular(self._factor, right, lower=True, check_finite=False)
-            )
+            return np.asarray(solve_triangular(self._factor, right, lower=True, check_finite=False))
 
     def explained(self, cross: Floats) -> tuple[Floats, Floats]:
         """Return the squared norms of L^-1 k."""

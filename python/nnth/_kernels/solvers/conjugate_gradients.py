@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from nnth._kernels.solvers.preconditioner import Preconditioner, partial_cholesky
-from nnth._kernels.solvers.system import ConvergenceError, Estimate, Leading, Solution, System
+from nnth._kernels.solvers.system import ConvergenceError, Estimate, Solution, System
 from nnth._runtime import streams
 from nnth._runtime.memory import available_memory
 from nnth._runtime.random import uniforms
@@ -65,7 +65,7 @@ class ConjugateGradients:
         self.system, self._tolerance = system, tolerance
         rank = preconditioner_rank(system.m) if rank is None else min(rank, system.m)
         factor, left = partial_cholesky(
-            Leading(system.blocks, system.m), rank, seed, enough=0.1 * system.ridge
+            system.blocks, system.m, rank, seed, enough=0.1 * system.ridge
         )
         self.preconditioner = Preconditioner(factor, left, system.ridge)
         self._signs = np.where(

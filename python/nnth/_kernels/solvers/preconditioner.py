@@ -45,13 +45,13 @@ class Preconditioner:
         inner *= (self._values**exponent - base)[:, None]
         result = self._vectors @ inner
         result += base * vectors
-        return result
+        return np.asarray(result)
 
 
 def partial_cholesky(
-    blocks: KernelBlocks, rank: int, seed: int, *, enough: float = 0.0
+    blocks: KernelBlocks, m: int, rank: int, seed: int, *, enough: float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Return F `(m, rank)` with K ~ F F', and the diagonal of K - F F'.
+    """Return F `(m, rank)` with K ~ F F' for the first m inputs, and the diagonal of K - F F'.
 
     Pivots are drawn with probabilities proportional to the diagonal that is left, which is sampled
     exactly by rejection from a block of proposals, so that columns of K are computed in blocks. It
@@ -61,8 +61,7 @@ def partial_cholesky(
     """
     from scipy.linalg import solve_triangular
 
-    m = blocks.inputs
-    diagonal = np.maximum(blocks.diagonal.copy(), 0.0)
+    diagonal = np.maximum(blocks.diagonal[:m], 0.0)
     trace = float(diagonal.sum())
     factor = np.empty((m, rank))
     found = drawn = 0

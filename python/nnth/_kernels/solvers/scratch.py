@@ -66,7 +66,7 @@ class Panels:
         """Write a panel `(rows below and at its diagonal block, columns)`."""
         assert values.flags.c_contiguous
         self._file.seek(8 * self._starts[panel])
-        left = memoryview(values).cast("B")
+        left = values.data.cast("B")
         while left.nbytes:  # a call writes at most 2 GiB
             left = left[self._file.write(left[:_GIB]) :]
 
@@ -79,7 +79,7 @@ class Panels:
         if not values.flags.c_contiguous:
             values = np.empty((rows, width))
         offset = 8 * (self._starts[panel] + (first - columns.start) * width)
-        self._fill(memoryview(values).cast("B"), offset)
+        self._fill(values.data.cast("B"), offset)
         return values
 
     def close(self) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from nnth._kernels.blocks import KernelBlocks, Numbers
+from nnth._kernels.blocks import KernelBlocks
+from nnth._kernels.operator import KernelOperator
 from nnth._runtime.typing import Floats, Progress
 
 _EPS: Final = float(np.finfo(float).eps)
-_TILE: Final = 1024
 TEST_BLOCK: Final = 256  # test points whose systems are solved together
 
 
@@ -39,35 +39,6 @@ class Solution:
     values: Floats
     product: Floats
     misfit: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Leading:
-    """The blocks of the first `inputs` inputs of other blocks."""
-
-    blocks: KernelBlocks
-    inputs: int
-
-    @property
-    def diagonal(self) -> Floats:
-        """K(x_i, x_i)."""
-        return self.blocks.diagonal[: self.inputs]
-
-    @property
-    def error(self) -> float:
-        """As `KernelRows.error`."""
-        return self.blocks.error
-
-    def block(
-        self,
-        rows: slice,
-        columns: slice,
-        *,
-        out: Numbers | None = None,
-        progress: Progress | None = None,
-    ) -> Any:
-        """Return K(x_i, x_j) for two ranges of inputs."""
-        return self.blocks.block(rows, columns, out=out, progress=progress)
 
 
 class System:
@@ -96,6 +67,8 @@ class System:
         self.threads, self.progress, self._remedy = threads, progress, remedy
         self.diagonal = blocks.diagonal[:m]
         self.tests = blocks.diagonal[m:]
+        training = slice(0, m)
+        self._operator = KernelOperator(blocks, rows=training, columns=training, threads=threads)
 
     @property
     def entry_error(self) -> float:
@@ -110,19 +83,7 @@ class System:
 
     def product(self, vectors: Floats) -> Floats:
         """Return K times vectors `(m, k)`, with tiles of K that are computed on the fly."""
-        m, product = self.m, np.zeros_like(vectors)
-        memory = np.empty(_TILE * _TILE)
-        for i in range(0, m, _TILE):
-            rows = slice(i, min(i + _TILE, m))
-            for j in range(i, m, _TILE):
-                columns = slice(j, min(j + _TILE, m))
-                shape = rows.stop - i, columns.stop - j
-                tile = memory[: shape[0] * shape[1]].reshape(shape)
-                self.blocks.block(rows, columns, out=tile)
-                product[rows] += tile @ vectors[columns]
-                if j > i:
-                    product[columns] += tile.T @ vectors[rows]
-        return product
+        return np.asarray(self._operator @ vectors)
 
     def checked(self, values: Floats, right: Floats) -> Solution:
         """Return the solution with its product and its misfit."""
