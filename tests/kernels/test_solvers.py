@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from nnth._kernels.data_kernel import named_kernel
 from nnth._kernels.solvers import (
     BlockedCholesky,
-    Cholesky,
     Choice,
+    Cholesky,
     ConjugateGradients,
     ConvergenceError,
     Solver,
     System,
     choose,
+    scratch,
 )
 from nnth._kernels.solvers import choice as choices
-from nnth._kernels.solvers import scratch
 from nnth._kernels.solvers.preconditioner import Preconditioner, partial_cholesky
 from nnth._kernels.solvers.scratch import Panels
 from nnth._runtime.blas import serial_blas

@@ -39,7 +39,7 @@ class BlockedCholesky:
     Raises ValueError if K + ridge is singular to rounding, MemoryError if a panel of 128 columns
     does not fit, and OSError if the file does not.
 
-    Source: Golub and Van Loan (2013), chapter 4.
+    Source: Higham (2002), chapter 10.
     """
 
     name: Final = "blocked"

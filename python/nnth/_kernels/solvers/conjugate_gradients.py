@@ -46,8 +46,8 @@ class ConjugateGradients:
     Raises ConvergenceError, with the misfit reached, if a column needs more than 1000 steps or
     rounding keeps its misfit from falling.
 
-    Source: Saad (2003), sections 6.7 and 9.2; Díaz et al. (2023); for the estimates Ubaru, Chen and
-    Saad (2017), Gardner et al. (2018).
+    Source: Saad (2003), sections 6.7 and 9.2; Díaz et al. (2023); for the estimates Ubaru et al.
+    (2017), Gardner et al. (2018).
     """
 
     name: Final = "cg"

@@ -57,7 +57,7 @@ def partial_cholesky(
     exactly by rejection from a block of proposals, so that columns of K are computed in blocks. It
     ends early when the mean of that diagonal is below `enough`.
 
-    Source: Chen, Epperly, Tropp and Webber (2025); Epperly, Tropp and Webber (2024).
+    Source: Chen et al. (2025); Epperly et al. (2024).
     """
     from scipy.linalg import solve_triangular
 

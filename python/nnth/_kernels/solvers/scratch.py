@@ -48,7 +48,7 @@ class Panels:
                 f"{folder} must have {size / _GIB:.1f} GiB for the factor, and has "
                 f"{free / _GIB:.1f} GiB; TMPDIR names another folder"
             )
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         weakref.finalize(self, self._file.close)  # without the warning of a file left open
         self._lock = Lock()  # of its position, which the threads that read share
 
