@@ -10,9 +10,10 @@ must agree to 1e-5, or the bench fails. Seconds are of the processor, since thre
 in a busy loop; memory is the peak beyond that of a process with the data alone.
 
 With --preconditioners it counts instead the iterations of conjugate gradients to 1e-8 with partial
-Cholesky factors of random pivots (Chen et al. 2025), which nnth uses, and of
-the largest pivots, and with a Nystrom approximation from random vectors (Frangella et al. 2023), and the processor time of their making, on the 1797 digits of scikit-learn and on these.
-Appends rows to bench/bench_solvers.csv.
+Cholesky factors of random pivots (Chen et al. 2025), which nnth uses, and of the largest pivots,
+and with a Nystrom approximation from random vectors (Frangella et al. 2023), and the processor time
+of their making, on the 1797 digits of scikit-learn and on these. Appends rows to
+bench/bench_solvers.csv and bench/bench_solvers_preconditioners.csv.
 """
 
 import argparse
