@@ -122,6 +122,7 @@ TESTS = {
     "python/nnth/_networks/onnx_file": "network_files",
     "python/nnth/_networks/state_dict": "network_files network",
     "python/nnth/_networks/torch_file": "network_files",
+    "python/nnth/_mup/": "mup",
     "python/nnth/_net/": "net",
     "python/nnth/_kernels/kernel": "kernel reference",
     "python/nnth/_kernels/gram": "gram",
