@@ -26,6 +26,7 @@ CALLS = {
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
+        "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --solver blocked",
     ],
     "critical points": ["--act tanh"],
     "critical decay": ["--act tanh --depth 20"],
@@ -80,7 +81,10 @@ CALLS = {
     "sgd circle": ["--places 8 --steps 200"],
     "sgd net": ["--width 2 --steps 128"],
     "rkhs spectrum": ["--kernel ntk --n0 4 --levels 5"],
-    "rkhs fit": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1"],
+    "rkhs fit": [
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1",
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --solver cg",
+    ],
     "rkhs curve": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3"],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
     "entropy": ["--set interval"],

@@ -34,6 +34,10 @@ CLUSTER_CENTERS: Final = Streams(2**34 + 1)
 # Random networks trained on data: the noise of the targets of network s.
 TARGET_NOISE: Final = Streams(2**32, 2**32)
 
+# Solvers of linear systems with kernel matrices.
+SOLVER_PIVOTS: Final = Streams(2**39)
+SOLVER_PROBES: Final = Streams(2**39 + 1)
+
 LAZY_OUTPUT_WEIGHTS: Final = Streams(2**33, 2**32)
 LAZY_DATA: Final = Streams(2**34)
 
@@ -75,11 +79,14 @@ SLICE_POINTS: Final = Streams(2**64 - 1)
 ENTROPY_POINTS: Final = Streams(2**63)
 
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
+_SOLVER: Final = (SOLVER_PIVOTS, SOLVER_PROBES)
 _TRAINING: Final = (SAMPLES, *_DATA, BATCHES, LABEL_NOISE, GRADIENT_NOISE)
 
 USED_TOGETHER: Final = MappingProxyType(
     {
-        "predict": (SAMPLES, TARGET_NOISE, *_DATA),
+        "predict": (SAMPLES, TARGET_NOISE, *_SOLVER, *_DATA),
+        "rkhs fit": (*_SOLVER, *_DATA),
+        "rkhs curve": (SAMPLES, *_SOLVER, *_DATA),
         "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
         "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
         "rates descent": (SAMPLES, RATES_TARGETS, RATES_INPUTS),
