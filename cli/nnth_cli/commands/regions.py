@@ -289,3 +289,62 @@ def bounds(
     from nnth._regions.bounds_table import bounds_table
 
     return bounds_table(networks, domain, box, **call.work)
+
+
+@command(keys=("output",))
+def measure(
+    nets: NetOptions,
+    n0: options.InputDimension = 2,
+    domain: Annotated[
+        Literal["box"], typer.Option(help="Measure on the box of half side --box.")
+    ] = "box",
+    box: Box = 1.0,
+    threshold: Annotated[
+        float, typer.Option(help="T, the level of the sets {f > T} and {f = T}.", metavar="X")
+    ] = 0.0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Measure the difference from this network: {options.NETWORK_FILES}, or "
+            "telgarsky:K.",
+            metavar="FILE|NAME",
+        ),
+    ] = None,
+    points: Annotated[
+        int, typer.Option(help="Random points of the averages beside the exact ones.", metavar="N")
+    ] = 10_000,
+    samples: options.SampledNetworks = 1,
+    save: options.Save = None,
+    *,
+    call: Call,
+) -> "Table":
+    """Exact averages, extrema and level sets on a box.
+
+    \b
+    mean = V^-1 sum over simplices |S| (f_0 + ... + f_n0)/(n0 + 1),  f linear on each
+    lipschitz = max |grad f|,  total_variation = integral of |grad f|
+    curvature = sum over facets between cells of |jump of grad f| * measure
+    random networks:  E f^2 = K(x,x),  E |grad f|^2 = C_w (C_w/2)^L
+
+    Each row has an output f, or with --against the difference f - g of two networks, whose l2 is
+    the root of the mean square and linf the largest size. Components of {f > T} and {f < T}, and
+    the holes of {f > T}, are exact. NAME_error bounds the error of NAME; NAME_sampled is the
+    average over --points random points, and NAME_z its distance in standard errors. With several
+    --samples all are means, beside expectations. n0 is at most 4; sets and curvature need 1 or 2.
+    --save writes the cells and the polylines of {f = T}; --plot draws them.
+
+    \b
+    Source: Hanin and Rolnick (2019); Grigsby and Lindsey (2022).
+    Example: nnth regions measure --widths 32,32 --box 2 --plot level.png
+             nnth regions measure --net telgarsky:4 --against telgarsky:3
+    """
+    call.check_target("--save", save, (".npz",))
+    networks = nets.ensemble(call, n0, samples)
+    from nnth._regions.measure import check_picture, measures
+
+    if call.plot is not None or save is not None:
+        check_picture(networks.n0, "--plot and --save")
+    found = measures(networks, domain, box, threshold, against, points, **call.work)
+    if save is not None:
+        found.save(save)
+    return found.table()

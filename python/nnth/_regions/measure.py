@@ -121,7 +121,7 @@ class RegionMeasures(Result):
         `(lines + 1,)`; the output of each line, from 0, `(lines,)`. A closed line ends in its first
         point.
         """
-        _check_plane(self.network.n0, "level sets")
+        check_picture(self.network.n0, "level sets")
         found = _measured([self.network], self.threshold, self.limits, 0, None)[0]["outputs"]
         points = np.concatenate([output["level_points"] for output in found])
         lengths = [np.diff(output["level_first"]) for output in found]
@@ -132,7 +132,7 @@ class RegionMeasures(Result):
     @cached_property
     def cells(self) -> Cells:
         """The cells of the network, for n0 = 1 and 2."""
-        _check_plane(self.network.n0, "cells")
+        check_picture(self.network.n0, "cells")
         n0 = self.network.n0
         where = Slice.along(np.zeros(n0), np.eye(n0), self.limits)
         return cells_of(self.network, where, self.limits)
@@ -306,10 +306,11 @@ def measures(
 def _picture(found: RegionMeasures, note: str) -> Drawing:
     from nnth._regions.pictures import level_picture
 
-    return level_picture(found.cells, found.level_sets, found.threshold, note)
+    return level_picture(found.network, found.limits, found.level_sets, found.threshold, note)
 
 
-def _check_plane(n0: int, noun: str) -> None:
+def check_picture(n0: int, noun: str) -> None:
+    """Raise ValueError for more than two inputs, naming what needs fewer."""
     if n0 > 2:
         raise ValueError(f"n0 must be 1 or 2 for {noun}, not {n0}")
 
@@ -535,10 +536,16 @@ def _columns(
     )
     notes = [""] * networks.n_out
     for k, name in enumerate(AVERAGES):
-        sampled = drawn.sampled[:, :, k]
-        noise = np.sqrt(np.sum(drawn.sampled_stderr[:, :, k] ** 2, axis=0)) / networks.samples
-        columns[f"{name}_sampled"] = sampled.mean(axis=0)
-        columns[f"{name}_z"] = z_score(sampled.mean(axis=0) - means[name], noise)
+        sampled = drawn.sampled[:, :, k].mean(axis=0)
+        noise = _noise(values, drawn, points)[:, :, k]
+        columns[f"{name}_sampled"] = sampled
+        columns[f"{name}_z"], unseen = _sampled_z(
+            sampled - means[name],
+            np.sqrt(np.sum(noise**2, axis=0)) / networks.samples,
+            errors[name].mean(axis=0) + 1e-13 * np.abs(means[name]),
+        )
+        for o in np.flatnonzero(unseen):
+            notes[o] = joined(notes[o], f"{name}: all points have one value")
     for k, name in enumerate(AVERAGES):
         mean, stderr = mean_and_stderr(values[name])
         columns[f"{name}_stderr"] = stderr
@@ -559,6 +566,26 @@ def _columns(
             )
     columns["note"] = notes
     return columns
+
+
+def _noise(values: dict[str, Array], drawn: MeasuredNetworks, points: int) -> Array:
+    """Return the standard errors of averages over points; that of a share is known exactly."""
+    noise = drawn.sampled_stderr.copy()
+    if points:
+        share = np.clip(values["positive_fraction"], 0.0, 1.0)
+        noise[:, :, AVERAGES.index("positive_fraction")] = np.sqrt(share * (1.0 - share) / points)
+    return noise
+
+
+def _sampled_z(difference: Array, noise: Array, error: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return z, and where the points have one value although there are others.
+
+    Differences within the bound of the error are 0 where nothing else is random.
+    """
+    exact = noise <= error
+    unseen = exact & (np.abs(difference) > error)
+    z = z_score(np.where(exact, 0.0, difference), np.where(exact, 1.0, noise))
+    return np.where(unseen | np.isnan(difference), math.nan, z), unseen
 
 
 def _by_name(drawn: MeasuredNetworks) -> tuple[dict[str, Array], dict[str, Array]]:
