@@ -311,7 +311,10 @@ def measure(
         ),
     ] = None,
     points: Annotated[
-        int, typer.Option(help="Random points of the averages beside the exact ones.", metavar="N")
+        int,
+        typer.Option(
+            help="Number of random points of the averages beside the exact ones.", metavar="N"
+        ),
     ] = 10_000,
     samples: options.SampledNetworks = 1,
     save: options.Save = None,
@@ -348,3 +351,42 @@ def measure(
     if save is not None:
         found.save(save)
     return found.table()
+
+
+@command(random=True, keys=("point",))
+def distance(
+    nets: NetOptions,
+    x: options.X = None,
+    n0: Annotated[
+        int | None, options.with_default(options.InputDimension, "that of --x, or 2")
+    ] = None,
+    points: options.Points = 10,
+    samples: options.SampledNetworks = 1,
+    *,
+    call: Call,
+) -> "Table":
+    """The distance of points to the nearest boundary.
+
+    \b
+    distance(x) = min over neurons |z_i(x)|/|grad z_i(x)|
+    random networks:  expected = integral over r of prod over l P(rho_l > r)^(n_l)
+    rho_l = | |x| t + c_l T |,  t a random cosine in R^n0,  T of Student's law
+
+    Each row has a point: its distance to the nearest boundary between regions, in any dimension;
+    the layer, from 1, and the neuron, from 0, of that boundary; the distance in the maximum norm;
+    and the mean over random networks, exact for one hidden layer and the limit of large widths for
+    more. Without --x, points have N(0, 1) coordinates. --plot draws the distances against |x|.
+
+    \b
+    Source: Hanin and Rolnick (2019).
+    Example: nnth regions distance --n0 784 --widths 64,64 --samples 100 --points 3
+             nnth regions distance --x digits --widths 32,32 --columns point,distance,layer
+    """
+    call.check_together([("--x", "--points")])
+    from nnth._data.files import file_of
+    from nnth._regions.distance import distance_table
+    from nnth._regions.given_points import given_points
+
+    data, n0 = given_points(x, None, nets.net, n0)
+    networks = nets.ensemble(call, n0, samples)
+    return distance_table(networks, data, points, file_of(x), **call.work)

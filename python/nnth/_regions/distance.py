@@ -15,7 +15,7 @@ from nnth._data.data import Data
 from nnth._data.files import File, file_of
 from nnth._networks.ensemble import Ensemble, ensemble
 from nnth._networks.network import Network, require_weights
-from nnth._regions.distance_law import mean_distance
+from nnth._regions.distance_law import mean_distances
 from nnth._regions.given_points import given_points
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.memory import check_memory
@@ -190,7 +190,8 @@ def distance_table(
 def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any]:
     one = networks.samples == 1
     mean, stderr = mean_and_stderr(found.euclidean)
-    expected = np.array([_expected(networks, point) for point in data])
+    sizes = _sizes(data, 2)
+    expected = _expected(networks, sizes)
     notes = [""] * len(data)
     if not one and networks.variances is not None:
         skews = skewness(found.euclidean)
@@ -203,7 +204,7 @@ def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any
         "layer": found.layer[0] if one else unknown,
         "neuron": found.neuron[0] if one else unknown,
         "distance_linf": found.maximum.mean(axis=0),
-        "size": _sizes(data, 2),
+        "size": sizes,
         "expected": expected,
         "stderr": stderr,
         "z": z_score(mean - expected, stderr),
@@ -211,11 +212,10 @@ def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any
     }
 
 
-def _expected(networks: Ensemble, point: Array) -> float:
+def _expected(networks: Ensemble, sizes: Array) -> Array:
     if networks.variances is None:
-        return math.nan
-    size = float(_sizes(point[None], 2)[0])
-    return mean_distance(networks.n0, networks.widths, size, **networks.variances)
+        return np.full(len(sizes), math.nan)
+    return mean_distances(networks.n0, networks.widths, sizes, **networks.variances)
 
 
 def _draw(
