@@ -22,9 +22,8 @@ std::pair<double, double> pair_of(const Bounded& x) {
 
 py::dict to_dict(Measures& found, std::size_t dimension) {
     using namespace py::literals;
-    py::dict result("lipschitz"_a = pair_of(found.lipschitz),
-                    "minimum"_a = pair_of(found.minimum), "maximum"_a = pair_of(found.maximum),
-                    "mean"_a = pair_of(found.mean),
+    py::dict result("lipschitz"_a = pair_of(found.lipschitz), "minimum"_a = pair_of(found.minimum),
+                    "maximum"_a = pair_of(found.maximum), "mean"_a = pair_of(found.mean),
                     "second_moment"_a = pair_of(found.second_moment),
                     "gradient_mean_square"_a = pair_of(found.gradient_mean_square),
                     "root_mean_square"_a = pair_of(found.root_mean_square),
@@ -90,8 +89,8 @@ py::list measure_regions(const std::vector<const Network*>& networks, bool shift
         for (Measures& output : found[i].outputs) {
             outputs.append(to_dict(output, networks[i]->dimension()));
         }
-        results.append(py::dict("cells"_a = found[i].cells,
-                                "exact_signs"_a = found[i].exact_signs, "outputs"_a = outputs));
+        results.append(py::dict("cells"_a = found[i].cells, "exact_signs"_a = found[i].exact_signs,
+                                "outputs"_a = outputs));
     }
     return results;
 }

@@ -1,4 +1,4 @@
-"""Integrals, level sets and topology of ReLU networks on a box of the line or the plane, rationally.
+"""Integrals, level sets and topology of ReLU networks on a line or in the plane, rationally.
 
 Cells are cut one by one in fractions. Components of {f > T} are united along common segments, those
 of {f <= T} through common points; holes are components of {f <= T} that miss the border of the box.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 Point = tuple[Fraction, ...]
@@ -45,9 +45,7 @@ def clip(corners: list[Point], form: Form, sign: int) -> list[Point]:
             kept.append(corners[i])
         if a * b < 0:
             t = a / (a - b)
-            kept.append(
-                tuple(x + t * (y - x) for x, y in zip(corners[i], corners[j], strict=True))
-            )
+            kept.append(tuple(x + t * (y - x) for x, y in zip(corners[i], corners[j], strict=True)))
     if count == 2 and sign * value(form, corners[1]) >= 0:
         kept.append(corners[1])
     kept = list(dict.fromkeys(kept))
@@ -62,9 +60,7 @@ def cells(weights: Sequence[Any], biases: Sequence[Any], box: Any, output: int) 
     dim = len(layers[0][0][0])
     r = Fraction(float(box))
     corners = [(-r,), (r,)] if dim == 1 else [(-r, -r), (r, -r), (r, r), (-r, r)]
-    unit: list[Form] = [
-        tuple(Fraction(int(i == j)) for j in range(dim + 1)) for i in range(dim)
-    ]
+    unit: list[Form] = [tuple(Fraction(int(i == j)) for j in range(dim + 1)) for i in range(dim)]
     found: list[tuple[list[Point], list[Form]]] = [(corners, unit)]
     for rows, bias in layers[:-1]:
         split = []
@@ -103,7 +99,7 @@ def size(corners: list[Point]) -> Fraction:
     if len(corners[0]) == 1:
         return abs(corners[1][0] - corners[0][0])
     (x0, y0), total = corners[0], Fraction(0)
-    for (x1, y1), (x2, y2) in zip(corners[1:], corners[2:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(corners):
         total += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     return abs(total) / 2
 
@@ -111,7 +107,7 @@ def size(corners: list[Point]) -> Fraction:
 def simplices(corners: list[Point]) -> list[list[Point]]:
     if len(corners[0]) == 1:
         return [corners]
-    return [[corners[0], a, b] for a, b in zip(corners[1:], corners[2:], strict=False)]
+    return [[corners[0], a, b] for a, b in pairwise(corners)]
 
 
 def length(a: Point, b: Point) -> float:
@@ -269,7 +265,6 @@ def _inside(part: Part, point: Point) -> bool:
         return low <= point[0] <= high
     x, y = point
     turns = [
-        (bx - ax) * (y - ay) - (by - ay) * (x - ax)
-        for (ax, ay), (bx, by) in facets(part.corners)
+        (bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in facets(part.corners)
     ]
     return all(turn >= 0 for turn in turns) or all(turn <= 0 for turn in turns)

@@ -19,9 +19,7 @@ def network(*layers: tuple[Any, Any]) -> Network:
 
 
 # x -> |x_1| + |x_2|, and in 1 dimension |x|.
-CROSS = network(
-    ([[1, 0], [-1, 0], [0, 1], [0, -1]], np.zeros(4)), ([[1, 1, 1, 1]], np.zeros(1))
-)
+CROSS = network(([[1, 0], [-1, 0], [0, 1], [0, -1]], np.zeros(4)), ([[1, 1, 1, 1]], np.zeros(1)))
 ABSOLUTE = network(([[1], [-1]], np.zeros(2)), ([[1, 1]], np.zeros(1)))
 
 
@@ -153,7 +151,8 @@ def test_the_same_function_in_other_words() -> None:
             assert same[name] == pytest.approx(found[name], rel=1e-13, abs=1e-13, nan_ok=True), name
         # Exactly the same function: the difference is 0 everywhere.
         apart = measured(net, against=other, box=3.0)
-        assert apart["l2"] <= 1e-15 and apart["linf"] <= 1e-14
+        assert apart["l2"] <= 1e-15
+        assert apart["linf"] <= 1e-14
     assert measured(net, against=permuted)["linf"] == 0.0
 
 
@@ -224,7 +223,8 @@ def test_thresholds_are_exact() -> None:
     assert measured(net, threshold=1e-20 * (1 - 2e-16))["components_positive"] == 1
     assert level_network(net, 1.0).widths[-1] == 2
     apart = measured(net, against=network(([[1]], [-9.0]), ([[1]], [1.0])))  # 1e-20 - |x| - 1
-    assert apart["maximum"] == -1.0 and apart["components_positive"] == 0
+    assert apart["maximum"] == -1.0
+    assert apart["components_positive"] == 0
 
 
 def test_polylines_lie_on_the_level_and_have_its_length() -> None:
@@ -256,7 +256,8 @@ def test_space_against_the_plane(n0: int) -> None:
         if f"{name}_error" in space:
             both = space[f"{name}_error"] + plane[f"{name}_error"]
             assert abs(space[name] - plane[name]) <= both + 1e-15 * abs(plane[name]), name
-    assert math.isnan(space["curvature"]) and math.isnan(space["holes"])
+    assert math.isnan(space["curvature"])
+    assert math.isnan(space["holes"])
     # max(x_1 + ... + x_n0, 0): half the moments of a sum of uniform numbers.
     ramp = network((np.ones((1, n0)), np.zeros(1)), ([[1]], np.zeros(1)))
     found = measured(ramp)
@@ -297,7 +298,8 @@ def test_deep_networks_have_exact_values() -> None:
     eye = ([[1, 0], [0, 1]], np.zeros(2))
     deep = network(([[1], [-1]], np.zeros(2)), *[eye] * 39, ([[1, 1]], np.zeros(1)))
     found = measured(deep, threshold=0.25)
-    assert found["mean"] == 0.5 and found["boundary_length"] == 2
+    assert found["mean"] == 0.5
+    assert found["boundary_length"] == 2
     assert found["mean_error"] < 1e-10
 
 
@@ -306,7 +308,8 @@ def test_extreme_weights() -> None:
     assert measured(tiny)["linf"] == 1e-300
     assert measured(tiny)["l2"] == pytest.approx(1e-300 / math.sqrt(3), rel=1e-14)
     large = measured(ABSOLUTE, box=1e300)
-    assert large["mean"] == pytest.approx(5e299) and large["second_moment"] == math.inf
+    assert large["mean"] == pytest.approx(5e299)
+    assert large["second_moment"] == math.inf
     with pytest.raises(ValueError, match="outputs within the range of doubles"):
         measured(network(([[1e200], [-1e200]], np.zeros(2)), ([[1e200, 1]], np.zeros(1))))
 

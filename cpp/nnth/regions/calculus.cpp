@@ -30,8 +30,7 @@ class OutputOnMesh {
           per_unit_(std::ldexp(1.0, -unit_)) {
         for (const double error : mesh.position_error) move_ = std::max(move_, error);
         move_ *= std::sqrt(static_cast<double>(D)) * slack;
-        gradient_error_ =
-            mesh.gradient_error[output] * std::sqrt(static_cast<double>(D)) * slack;
+        gradient_error_ = mesh.gradient_error[output] * std::sqrt(static_cast<double>(D)) * slack;
     }
 
     Measures measure() {
@@ -88,8 +87,8 @@ class OutputOnMesh {
         found_.lipschitz.value = slopes_[steepest];
         found_.lipschitz.error = gradient_error_ + 4 * rounding * found_.lipschitz.value;
         found_.lipschitz_at = center(steepest);
-        value_unit_ = unit_exponent(
-            std::max(std::abs(found_.minimum.value), std::abs(found_.maximum.value)));
+        value_unit_ =
+            unit_exponent(std::max(std::abs(found_.minimum.value), std::abs(found_.maximum.value)));
         per_value_ = std::ldexp(1.0, -value_unit_);
     }
 
@@ -164,8 +163,8 @@ class OutputOnMesh {
         return {value, (error / volume_ + 8 * rounding * value) * slack};
     }
 
-    // Adds the part of a cell above the level. Returns a bound of the error: near the level, that is
-    // where f is at it within the error, in a strip across the cell.
+    // Adds the part of a cell above the level. Returns a bound of the error: near the level, that
+    // is where f is at it within the error, in a strip across the cell.
     double add_part(std::size_t cell, double volume, double g, Sum& positive, Sum& level) const {
         int above = 0;
         int below = 0;
@@ -221,16 +220,16 @@ class OutputOnMesh {
             for (std::size_t k = 2; k < polygon.size(); ++k) {
                 const double ax = polygon[k - 1][0] - polygon[0][0];
                 const double ay = polygon[k - 1][1] - polygon[0][1];
-                twice += ax * (polygon[k][1] - polygon[0][1]) -
-                         (polygon[k][0] - polygon[0][0]) * ay;
+                twice +=
+                    ax * (polygon[k][1] - polygon[0][1]) - (polygon[k][0] - polygon[0][0]) * ay;
             }
             return twice / 2;
         }
     }
 
-    // Inner sides: the curvature, and what a move of the vertices changes. If the vertices move, the
-    // integral of a function that is constant on cells changes, at most, by its jump on each side
-    // times the length of the side times the distance.
+    // Inner sides: the curvature, and what a move of the vertices changes. If the vertices move,
+    // the integral of a function that is constant on cells changes, at most, by its jump on each
+    // side times the length of the side times the distance.
     void add_sides() {
         Sum curvature;
         double error = 0;

@@ -18,11 +18,11 @@ struct Measures {
     Bounded lipschitz;  // the largest |grad f| over the cells
     Bounded minimum, maximum;
     Bounded mean, second_moment, gradient_mean_square;
-    Bounded root_mean_square;            // also where the second moment leaves the range of doubles
-    Bounded total_variation;             // the integral of |grad f|
-    Bounded positive_fraction;           // of f > T
-    Bounded level_fraction;              // of the cells on which f = T
-    std::vector<double> lipschitz_at;    // a point within the cell
+    Bounded root_mean_square;          // also where the second moment leaves the range of doubles
+    Bounded total_variation;           // the integral of |grad f|
+    Bounded positive_fraction;         // of f > T
+    Bounded level_fraction;            // of the cells on which f = T
+    std::vector<double> lipschitz_at;  // a point within the cell
     std::vector<double> minimum_at, maximum_at;
     std::optional<Bounded> curvature;  // the sum over inner facets of |jump of grad f| * measure
     std::optional<Topology> topology;

@@ -160,8 +160,8 @@ class SpaceCalculus {
             sums.values.add(volumes_[s].value, volumes_[s].error, values, D);
         }
         double gradient[D];
-        const double error = leaf_.gradient(node, output, gradient) *
-                             std::sqrt(static_cast<double>(D)) * slack;
+        const double error =
+            leaf_.gradient(node, output, gradient) * std::sqrt(static_cast<double>(D)) * slack;
         double slope = 0;
         for (const double g : gradient) slope = std::hypot(slope, g);
         if (slope > sums.found.lipschitz.value || sums.found.lipschitz_at.empty()) {
@@ -172,8 +172,7 @@ class SpaceCalculus {
         sums.squares.add(volume.value * slope * slope);
         sums.variation.add(volume.value * slope);
         const double rounded = volume.error + 12 * rounding * volume.value;
-        sums.squares_error +=
-            volume.value * error * (2 * slope + error) + rounded * slope * slope;
+        sums.squares_error += volume.value * error * (2 * slope + error) + rounded * slope * slope;
         sums.variation_error += volume.value * error + rounded * slope;
         add_part(node, output, volume, sums);
     }
@@ -214,11 +213,11 @@ class SpaceCalculus {
         const std::size_t level = network_.level();
         const std::size_t neuron = network_.level_neuron(output);
         const RoundingBound& bound = network_.network.bound(level);
-        typename Cell::Hyperplane plane{{static_cast<std::int32_t>(level),
-                                         static_cast<std::int32_t>(neuron), 0},
-                                        {},
-                                        bound.linear_error,
-                                        bound.constant_error};
+        typename Cell::Hyperplane plane{
+            {static_cast<std::int32_t>(level), static_cast<std::int32_t>(neuron), 0},
+            {},
+            bound.linear_error,
+            bound.constant_error};
         for (std::size_t c = 0; c <= D; ++c) plane.row[c] = node.next.component(c)[neuron];
         node.cell.split(plane, signs_, walk_.exact(), plus_, minus_);
         const std::vector<std::uint32_t> simplices = triangulation(plus_);
@@ -242,9 +241,8 @@ class SpaceCalculus {
         found.second_moment = sums.values.second_moment(sums.value_error, volume_);
         found.root_mean_square = root(found.second_moment);
         found.gradient_mean_square = average(sums.squares, sums.squares_error);
-        found.total_variation =
-            scaled({sums.variation.value(), sums.variation_error * slack},
-                   unit_ * static_cast<int>(D));
+        found.total_variation = scaled({sums.variation.value(), sums.variation_error * slack},
+                                       unit_ * static_cast<int>(D));
         found.positive_fraction = average(sums.positive, sums.parts_error);
         if (sums.level.value() != 0) {
             found.level_fraction = average(sums.level, sums.parts_error);

@@ -75,8 +75,8 @@ class LevelLeaf {
         return error <= 1e-11 * std::min(size, 1e300);
     }
 
-    Bounded bounded(const Node<Cell>& node, const typename Cell::Vertex& vertex,
-                    std::size_t corner, std::size_t neuron, std::size_t output) {
+    Bounded bounded(const Node<Cell>& node, const typename Cell::Vertex& vertex, std::size_t corner,
+                    std::size_t neuron, std::size_t output) {
         Bounded found;
         for (std::size_t c = 0; c <= dimension; ++c) {
             found.value += node.next.component(c)[neuron] * vertex.position[c];

@@ -17,12 +17,12 @@ double beyond(const VertexValue& value) {
     return std::max(0.0, value.level.value * static_cast<double>(value.sign));
 }
 
-// The components of {sign (f - T) > 0} and their Euler characteristic. The part of a cell, a side or
-// a vertex in that set is convex, so the compact Euler characteristic is the alternating sum of the
-// numbers of cells, inner sides and inner vertices that meet the set; it equals the ordinary one in
-// the plane, and its negative on a line, since the set within the open box is a manifold. Two cells
-// are connected through a side that meets the set; cells around a vertex in it are connected
-// through the sides at the vertex.
+// The components of {sign (f - T) > 0} and their Euler characteristic. The part of a cell, a side
+// or a vertex in that set is convex, so the compact Euler characteristic is the alternating sum of
+// the numbers of cells, inner sides and inner vertices that meet the set; it equals the ordinary
+// one in the plane, and its negative on a line, since the set within the open box is a manifold.
+// Two cells are connected through a side that meets the set; cells around a vertex in it are
+// connected through the sides at the vertex.
 struct Part {
     std::uint64_t components = 0;
     std::int64_t characteristic = 0;
@@ -86,8 +86,8 @@ class Pieces {
     }
 
     std::vector<Piece> pieces;
-    std::vector<Point> points;           // of each node
-    std::vector<double> error;           // a bound of the distance of each node from the exact one
+    std::vector<Point> points;  // of each node
+    std::vector<double> error;  // a bound of the distance of each node from the exact one
 
   private:
     static constexpr std::size_t none = ~std::size_t{0};

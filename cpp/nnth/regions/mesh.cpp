@@ -215,8 +215,8 @@ class Builder {
         for (const std::size_t corner : chosen) {
             kept.positions.push_back(mesh_.positions[corner]);
             kept.position_error.push_back(mesh_.position_error[corner]);
-            const auto values = mesh_.values.begin() +
-                                static_cast<std::ptrdiff_t>(corner * mesh_.outputs);
+            const auto values =
+                mesh_.values.begin() + static_cast<std::ptrdiff_t>(corner * mesh_.outputs);
             kept.values.insert(kept.values.end(), values,
                                values + static_cast<std::ptrdiff_t>(mesh_.outputs));
         }

@@ -39,13 +39,13 @@ struct Bounded {
 
 // An output at a vertex.
 struct VertexValue {
-    Bounded value;  // of f
-    Bounded level;  // of f - T
+    Bounded value;     // of f
+    Bounded level;     // of f - T
     std::int8_t sign;  // of f - T, exactly
 };
 
-// Cells are convex and meet in common faces: a side of a cell is a side of at most one other. Cell i
-// has corners [first[i], first[i + 1]), from left to right or counter-clockwise. Side k of an
+// Cells are convex and meet in common faces: a side of a cell is a side of at most one other. Cell
+// i has corners [first[i], first[i + 1]), from left to right or counter-clockwise. Side k of an
 // interval is corner k, and of a polygon it runs from corner k to the next.
 template <std::size_t Dimension>
 struct Mesh {

@@ -265,7 +265,9 @@ def _chunk(network: Network, x: Array) -> Distances:
             z = hidden @ weight.T + bias
             slopes = weight @ slopes  # (points, neurons, n0)
             if not (np.isfinite(z).all() and np.isfinite(slopes).all()):
-                raise ValueError("the network must have pre-activations within the range of doubles")
+                raise ValueError(
+                    "the network must have pre-activations within the range of doubles"
+                )
             near = _ratio(np.abs(z), _sizes(slopes, 2))
             nearest = near.argmin(axis=1)
             closest = near[np.arange(count), nearest]

@@ -18,9 +18,7 @@ _DEGREE: Final = 90
 _LOW, _HIGH, _STEP = -26.0, 26.0, 1.0 / 12.0
 
 
-def mean_distances(
-    n0: int, widths: Sequence[int], sizes: Array, *, cw: float, cb: float
-) -> Array:
+def mean_distances(n0: int, widths: Sequence[int], sizes: Array, *, cw: float, cb: float) -> Array:
     """Return `mean_distance` of points with these |x|, `(m,)`.
 
     Of many sizes it is interpolated between Chebyshev nodes in asinh(|x|/c), c the least scale on

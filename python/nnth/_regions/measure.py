@@ -25,8 +25,9 @@ from nnth._regions.counts import (
     core_network,
     count_core,
 )
+from nnth._regions.measure_table import BOUNDED, COUNTS, MeasuredNetworks, columns_of
 from nnth._regions.measured_networks import difference_network, level_network
-from nnth._regions.random_expectations import AVERAGES, expected_averages
+from nnth._regions.random_expectations import AVERAGES
 from nnth._regions.slices import Slice
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
@@ -36,7 +37,7 @@ from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.plot import Drawing
 from nnth._tables.result import Result
-from nnth._tables.statistics import joined, mean_and_stderr, note_on_z, skewness, z_score
+from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
 
 Array = NDArray[np.float64]
@@ -45,47 +46,7 @@ Integers = NDArray[np.int64]
 MAX_N0: Final = 4
 POINTS: Final = 10_000
 
-# Quantities with a bound of their error, of one output; names of the core.
-_BOUNDED: Final = (
-    *("lipschitz", "mean", "second_moment", "gradient_mean_square", "positive_fraction"),
-    *("boundary_length", "total_variation", "curvature", "root_mean_square"),
-    *("minimum", "maximum", "level_fraction"),
-)
-_COUNTS: Final = ("components_positive", "components_negative", "holes")
-_ERRORS: Final = (
-    *("lipschitz", "mean", "second_moment", "gradient_mean_square", "positive_fraction"),
-    *("boundary_length", "total_variation", "curvature", "l2", "linf"),
-)
 _CHUNK: Final = 2**22  # numbers of an array of the Monte Carlo average
-_FEW: Final = 20  # points in a set whose share a sample cannot see
-
-
-@dataclass(frozen=True, eq=False)
-class MeasuredNetworks:
-    """The numbers of several networks.
-
-    values, errors: `(networks, outputs, _BOUNDED)`. counts: `(networks, outputs, _COUNTS)`.
-    places: `(networks, outputs, 2, n0)`, of the steepest cell and of the largest |f|. sampled,
-    sampled_stderr: `(networks, outputs, AVERAGES)`. cells, exact_signs: `(networks,)`.
-    """
-
-    values: Array
-    errors: Array
-    counts: Array
-    places: Array
-    sampled: Array
-    sampled_stderr: Array
-    cells: Integers
-    exact_signs: Integers
-
-    def merge(self, other: MeasuredNetworks) -> MeasuredNetworks:
-        """Return the numbers of these networks and then the others."""
-        return MeasuredNetworks(
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in self.__dataclass_fields__
-            )
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,14 +234,12 @@ def measures(
     _check_reach(networks)
     other, source = _other(networks, against)
     check_memory(
-        networks.samples * networks.n_out * 8 * (2 * len(_BOUNDED) + 20),
+        networks.samples * networks.n_out * 8 * (2 * len(BOUNDED) + 20),
         "samples must be fewer: their numbers",
     )
 
     def draw(first: int, count: int) -> MeasuredNetworks:
-        return _draw(
-            networks, other, threshold, limits, points, first, count, threads, progress
-        )
+        return _draw(networks, other, threshold, limits, points, first, count, threads, progress)
 
     validated()
     drawn = sample_in_parts(draw, networks.samples)
@@ -294,7 +253,7 @@ def measures(
     network = _measured_network(networks.network(0), other, limits)
     fixed = networks.given is not None and points == 0
     meta = Meta("regions measure", parameters, seed=None if fixed else networks.seed)
-    table = Table(_columns(networks, other, box, threshold, points, drawn), meta)
+    table = Table(columns_of(networks, other, box, threshold, points, drawn), meta)
     found = RegionMeasures(table, network, limits, float(threshold))
     if networks.n0 > 2:
         return found
@@ -412,8 +371,8 @@ def _measured(
         level = level_network(network, threshold)
         levels.append(_core.RegionNetwork(list(level.weights), list(level.biases)))
     found = _core.measure_regions(levels, threshold != 0.0, limits, expected, threads, progress)
-    for network in found:
-        for output in network["outputs"]:
+    for numbers in found:
+        for output in numbers["outputs"]:
             if not all(math.isfinite(output[name][0]) for name in ("minimum", "maximum")):
                 raise ValueError("the network must have outputs within the range of doubles")
     return found
@@ -488,8 +447,8 @@ def _gathered(
     values, counts, places = [], [], []
     for network in exact:
         outputs = network["outputs"]
-        values.append([[output.get(name, unknown) for name in _BOUNDED] for output in outputs])
-        counts.append([[output.get(name, math.nan) for name in _COUNTS] for output in outputs])
+        values.append([[output.get(name, unknown) for name in BOUNDED] for output in outputs])
+        counts.append([[output.get(name, math.nan) for name in COUNTS] for output in outputs])
         places.append([[output["lipschitz_at"], _largest_at(output)] for output in outputs])
     bounded = np.array(values, dtype=np.float64)
     return MeasuredNetworks(
@@ -507,98 +466,3 @@ def _gathered(
 def _largest_at(output: dict[str, Any]) -> list[float]:
     above = output["maximum"][0] >= -output["minimum"][0]
     return list(output["maximum_at" if above else "minimum_at"])
-
-
-def _columns(
-    networks: Ensemble,
-    other: Network | None,
-    box: float,
-    threshold: float,
-    points: int,
-    drawn: MeasuredNetworks,
-) -> dict[str, Any]:
-    """Return the columns of the table, with a row for each output."""
-    values, errors = _by_name(drawn)
-    means = {name: array.mean(axis=0) for name, array in values.items()}
-    for name in _COUNTS:
-        if networks.samples == 1 and not np.isnan(means[name]).any():
-            means[name] = means[name].astype(np.int64)
-    one = networks.samples == 1
-    columns: dict[str, Any] = {"output": np.arange(networks.n_out)} | means
-    columns["cells"] = np.full(networks.n_out, drawn.cells[0] if one else drawn.cells.mean())
-    columns["exact_signs"] = np.full(networks.n_out, drawn.exact_signs.sum())
-    places = drawn.places[0] if one else np.full(drawn.places.shape[1:], math.nan)
-    for k, name in enumerate(("lipschitz_at", "linf_at")):
-        columns |= {f"{name}_{j + 1}": places[:, k, j] for j in range(networks.n0)}
-    columns |= {f"{name}_error": errors[name].mean(axis=0) for name in _ERRORS}
-    expected = (
-        expected_averages(networks, box, threshold) if other is None else [math.nan] * len(AVERAGES)
-    )
-    notes = [""] * networks.n_out
-    for k, name in enumerate(AVERAGES):
-        sampled = drawn.sampled[:, :, k].mean(axis=0)
-        noise = _noise(values, drawn, points)[:, :, k]
-        columns[f"{name}_sampled"] = sampled
-        columns[f"{name}_z"], unseen = _sampled_z(
-            sampled - means[name],
-            np.sqrt(np.sum(noise**2, axis=0)) / networks.samples,
-            errors[name].mean(axis=0) + 1e-13 * np.abs(means[name]),
-        )
-        for o in np.flatnonzero(unseen):
-            notes[o] = joined(notes[o], f"{name}: all points have one value")
-    for k, name in enumerate(AVERAGES):
-        mean, stderr = mean_and_stderr(values[name])
-        columns[f"{name}_stderr"] = stderr
-        columns[f"{name}_expected"] = np.full(networks.n_out, expected[k])
-        z = z_score(mean - expected[k], stderr)
-        columns[f"{name}_expected_z"] = z
-        if not one and not math.isnan(expected[k]):
-            skews = skewness(values[name])
-            for o in range(networks.n_out):
-                about = note_on_z(networks.samples, float(skews[o]))
-                notes[o] = joined(notes[o], f"{name}: {about}" if about else "")
-    share = means["positive_fraction"]
-    seen = points * networks.samples * np.minimum(share, 1.0 - share)
-    for o in range(networks.n_out):
-        if points and 0.0 < seen[o] < _FEW:
-            notes[o] = joined(
-                notes[o], f"positive_fraction: {points * networks.samples} points hardly see it"
-            )
-    columns["note"] = notes
-    return columns
-
-
-def _noise(values: dict[str, Array], drawn: MeasuredNetworks, points: int) -> Array:
-    """Return the standard errors of averages over points; that of a share is known exactly."""
-    noise = drawn.sampled_stderr.copy()
-    if points:
-        share = np.clip(values["positive_fraction"], 0.0, 1.0)
-        noise[:, :, AVERAGES.index("positive_fraction")] = np.sqrt(share * (1.0 - share) / points)
-    return noise
-
-
-def _sampled_z(difference: Array, noise: Array, error: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Return z, and where the points have one value although there are others.
-
-    Differences within the bound of the error are 0 where nothing else is random.
-    """
-    exact = noise <= error
-    unseen = exact & (np.abs(difference) > error)
-    z = z_score(np.where(exact, 0.0, difference), np.where(exact, 1.0, noise))
-    return np.where(unseen | np.isnan(difference), math.nan, z), unseen
-
-
-def _by_name(drawn: MeasuredNetworks) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return values and bounds of errors by the names of columns, in their order."""
-    core = {name: drawn.values[:, :, k] for k, name in enumerate(_BOUNDED)}
-    core |= {name: drawn.counts[:, :, k] for k, name in enumerate(_COUNTS)}
-    errors = {name: drawn.errors[:, :, k] for k, name in enumerate(_BOUNDED)}
-    core["l2"], errors["l2"] = core["root_mean_square"], errors["root_mean_square"]
-    core["linf"] = np.maximum(core["maximum"], -core["minimum"])
-    errors["linf"] = errors["maximum"]
-    order = (
-        *("lipschitz", "mean", "second_moment", "gradient_mean_square", "positive_fraction"),
-        *("boundary_length", "components_positive", "components_negative", "holes", "l2", "linf"),
-        *("minimum", "maximum", "total_variation", "curvature", "level_fraction"),
-    )
-    return {name: core[name] for name in order}, errors
