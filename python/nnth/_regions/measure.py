@@ -83,7 +83,7 @@ class RegionMeasures(Result):
         point.
         """
         check_picture(self.network.n0, "level sets")
-        found = _measured([self.network], self.threshold, self.limits, 0, None)[0]["outputs"]
+        found = measured([self.network], self.threshold, self.limits, 0, None)[0]["outputs"]
         points = np.concatenate([output["level_points"] for output in found])
         lengths = [np.diff(output["level_first"]) for output in found]
         first = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
@@ -334,14 +334,14 @@ def _draw(
         while done < count:
             size = min(batch, count - done)
             given = [networks.network(first + done + i) for i in range(size)]
-            measured = [_measured_network(network, other, limits) for network in given]
+            given_or_apart = [_measured_network(network, other, limits) for network in given]
 
             def report(part: int, total: int, done: int = done, size: int = size) -> None:
                 if progress is not None:
                     share = part / total if total else 1.0
                     progress(round(1000 * (done + size * share)), 1000 * count)
 
-            exact = _measured(measured, threshold, limits, threads, report)
+            exact = measured(given_or_apart, threshold, limits, threads, report)
             sampled = [
                 _monte_carlo(
                     network, other, threshold, limits, points, networks.seed, first + done + i
@@ -357,7 +357,7 @@ def _draw(
     return found
 
 
-def _measured(
+def measured(
     networks: Sequence[Network],
     threshold: float,
     limits: tuple[float, float],
