@@ -40,10 +40,9 @@ class LevelLeaf {
             neuron == output ? found.value : bounded(node, vertex, corner, neuron, output);
         const auto& [value, error] = found.level;
         if (value > error || value < -error || error == 0) {
-            found.sign = static_cast<std::int8_t>(value > 0 ? 1 : value < 0 ? -1 : 0);
+            found.sign = value > 0 ? 1 : value < 0 ? -1 : 0;
         } else {
-            found.sign = static_cast<std::int8_t>(
-                walk_.exact().sign(node.cell.meeting(corner), level, neuron));
+            found.sign = walk_.exact().sign(node.cell.meeting(corner), level, neuron);
             if (found.sign == 0) found.level = {};
         }
         return found;

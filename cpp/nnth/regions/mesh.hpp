@@ -39,9 +39,9 @@ struct Bounded {
 
 // An output at a vertex.
 struct VertexValue {
-    Bounded value;     // of f
-    Bounded level;     // of f - T
-    std::int8_t sign;  // of f - T, exactly
+    Bounded value;  // of f
+    Bounded level;  // of f - T
+    int sign;       // of f - T, exactly
 };
 
 // Cells are convex and meet in common faces: a side of a cell is a side of at most one other. Cell

@@ -111,18 +111,19 @@ def regions_distance(
     Returns:
         A Table with a row for each point, from 0: `distance`, in the 2-norm; `layer`, from 1, and
         `neuron`, from 0, on whose boundary the nearest point lies, 0 and -1 without a boundary;
-        `distance_linf`, that to the nearest boundary in the maximum norm, min |z_i|/|grad z_i|_1;
-        `size`, |x|. Over several networks distances are means and layer and neuron are NaN;
-        `stderr`; `expected`, the mean over random networks, exact for one hidden layer and the
-        limit of large widths for more, NaN for a given network; z = (distance - expected)/stderr;
-        `note`, why z is not normal. A point on a boundary has the distance 0.
+        `distance_linf`, that to the nearest boundary in the maximum norm, with the 1-norm of the
+        gradient in the place of the 2-norm; `size`, the 2-norm of x. Over several networks
+        distances are means and layer and neuron are NaN; `stderr`; `expected`, the mean over random
+        networks, exact for one hidden layer and the limit of large widths for more, NaN for a given
+        network; z = (distance - expected)/stderr; `note`, why z is not normal. A point on a
+        boundary has the distance 0.
 
     Raises:
         ValueError: If an argument is out of range, or a point has another number of coordinates.
         KeyboardInterrupt: With the number of networks done.
 
-    Accuracy: doubles; the relative error of |z_i| is that of a forward pass, some 1e-15 over
-    |z_i|, and `expected` has a relative error below 1e-7. Cost: a product of all weights with the
+    Accuracy: doubles; the error of z_i is that of a forward pass, some 1e-15 of its terms, and
+    `expected` has a relative error below 1e-7. Cost: a product of all weights with the
     n0 directions for each point.
 
     Example:

@@ -157,22 +157,22 @@ def regions_measure(
         progress: Called with the work done and in total, a few times per second.
 
     Returns:
-        RegionMeasures. Its Table has a row for each output, from 0: `lipschitz`, the largest
-        |grad f| over the cells; `mean`, `second_moment`, `gradient_mean_square`, the averages over
-        the box of f, f^2 and |grad f|^2; `positive_fraction`, the share of the box where f > T;
+        RegionMeasures. Its Table has a row for each output, from 0: `lipschitz`, the largest `|grad
+        f|` over the cells; `mean`, `second_moment`, `gradient_mean_square`, the averages over the
+        box of f, f^2 and `|grad f|^2`; `positive_fraction`, the share of the box where f > T;
         `boundary_length` of {f = T}, the number of its points for n0 = 1; `components_positive`,
         `components_negative`, the connected components of {f > T} and {f < T}; `holes`, the first
-        Betti number of {f > T}; `l2`, the root of second_moment; `linf`, the largest |f|;
-        `minimum` and `maximum`; `total_variation`, the integral of |grad f|; `curvature`, the mass
-        of the Hessian measure, the sum over facets between cells of |jump of grad f| times their
-        measure; `level_fraction`, the share of the cells on which f = T; `cells`, the activation
-        regions; `exact_signs`; `lipschitz_at_i`, a point of the steepest cell, and `linf_at_i`, one
-        of the largest |f|. NAME_error bounds the error of NAME. NAME_sampled is the average over
-        the random points and NAME_z its distance from NAME in standard errors. Of several networks
-        all are means, places are NaN, and NAME_stderr is the standard error of the mean over the
-        networks, NAME_expected the mean over random networks, and NAME_expected_z their distance
-        in standard errors. `note` says why a z is not normal. NaN marks what is unknown: topology,
-        boundary_length and curvature for n0 = 3 and 4.
+        Betti number of {f > T}; `l2`, the root of second_moment; `linf`, the largest `|f|`;
+        `minimum` and `maximum`; `total_variation`, the integral of `|grad f|`; `curvature`, the
+        mass of the Hessian measure, the sum over facets between cells of `|jump of grad f|` times
+        their measure; `level_fraction`, the share of the cells on which f = T; `cells`, the
+        activation regions; `exact_signs`; `lipschitz_at_i`, a point of the steepest cell, and
+        `linf_at_i`, one of the largest `|f|`. NAME_error bounds the error of NAME. NAME_sampled is
+        the average over the random points and NAME_z its distance from NAME in standard errors. Of
+        several networks all are means, places are NaN, and NAME_stderr is the standard error of the
+        mean over the networks, NAME_expected the mean over random networks, and NAME_expected_z
+        their distance in standard errors. `note` says why a z is not normal. NaN marks what is
+        unknown: topology, boundary_length and curvature for n0 = 3 and 4.
 
         Where f = T on a whole cell, that cell is neither in {f > T} nor in {f < T}, and
         boundary_length is that of {f = T} without the inner points of such cells. Sets are subsets
@@ -184,7 +184,7 @@ def regions_measure(
         KeyboardInterrupt: With the number of networks done.
 
     Accuracy: cells, signs at their vertices and topology are exact. NAME_error is a proven bound,
-    some 1e-12 of the largest |f| at two hidden layers, and grows with the norms of the layers;
+    some 1e-12 of the largest `|f|` at two hidden layers, and grows with the norms of the layers;
     differences from rational arithmetic are below 1e-13. Cost: some 5 us for each cell of a line
     or a plane, 0.1 ms of one in space.
 
