@@ -8,6 +8,7 @@ NumPy. Time is that of the core, with the count of cells that precedes it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -30,7 +31,7 @@ def mean_square(network: nnth.Network, box: float) -> float:
     for cell in range(len(found)):
         corners = found.corners[found.first[cell] : found.first[cell + 1]]
         row = found.maps[cell, 0]
-        for a, b in zip(corners[1:], corners[2:], strict=False):
+        for a, b in itertools.pairwise(corners):
             triangle = np.stack([corners[0], a, b])
             middles = (triangle + np.roll(triangle, 1, axis=0)) / 2.0
             (ux, uy), (vx, vy) = triangle[1:] - triangle[0]
