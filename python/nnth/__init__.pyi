@@ -67,6 +67,8 @@ from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
 from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.distance import regions_distance
+from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
@@ -110,6 +112,7 @@ __all__ = [
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "RegionMeasures",
     "SharpnessPath",
     "Statement",
     "Table",
@@ -181,6 +184,8 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_distance",
+    "regions_measure",
     "regions_on_line",
     "regions_on_plane",
     "regions_through",

@@ -43,6 +43,8 @@ CALLS = {
     "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
     "regions through": ["--points 4 --n0 3 --widths 6,6"],
     "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
+    "regions measure": ["--widths 6,6 --points 99", "--n0 3 --widths 4 --samples 2 --points 9"],
+    "regions distance": ["--x x.npy --widths 6,6", "--n0 3 --widths 6 --samples 2 --points 2"],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",
@@ -107,6 +109,11 @@ MORE = {
     ],
     "regions through": ["x.npy --widths 6"],
     "regions bounds": ["--widths 6,6 --domain box"],
+    "regions measure": [
+        "--net telgarsky:3 --against telgarsky:2 --points 9",
+        "--n0 1 --widths 4,4 --n-out 2 --threshold 0.1 --points 0",
+    ],
+    "regions distance": ["--net telgarsky:2 --points 3"],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult phases": ["--target 0.5"],
     "hermite coefficients": ["--act step --terms 3"],
@@ -276,6 +283,7 @@ LONG = {
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "regions count": "--widths 1000,1000,1000 --samples 1000",
+    "regions measure": "--widths 300,300 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }

@@ -46,6 +46,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "Prediction": lambda: nnth.predict(X, Y, X[:2], samples=4, width=8, times=(1.0, np.inf)),
     "QuadraticModel": lambda: nnth.random_model(4, 3),
     "QuadraticSolution": lambda: nnth.quadratic(nnth.random_model(4, 3), eps=(0.01,)),
+    "RegionMeasures": lambda: nnth.regions_measure(NETWORK, points=9),
     "SharpnessPath": lambda: nnth.sharpness(setup(), at=(0, 2)),
     "Vertex": lambda: nnth.four_point_vertex(X, "tanh", widths=(8,)),
 }

@@ -76,6 +76,9 @@ PATH_INPUTS: Final = Streams(2**41)
 SLICES: Final = Streams(2**32, 2**64 - 2**32 - 1)
 SLICE_POINTS: Final = Streams(2**64 - 1)
 
+# Random points of the box on which network s is measured: stream s of these.
+MEASURE_POINTS: Final = Streams(2**32, 2**32)
+
 ENTROPY_POINTS: Final = Streams(2**63)
 
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
@@ -106,6 +109,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "paths": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, PATH_INPUTS),
         "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
+        "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
     }
 )
