@@ -34,6 +34,7 @@ COMMANDS = (
     "collapse",
     "sharpness",
     "net",
+    "explain",
     "regions",
     "paths",
     "diagonal",

@@ -161,8 +161,8 @@ def _beside(
         note=f"{note}; theory: the kernel",
     )
     section.summary.append(
-        f"The network has a mean square test error of {error:.3g}, and the kernel of infinite width "
-        f"of {errors[-1]:.3g}{known}."
+        f"The network has a mean square test error of {error:.3g}, and the kernel of infinite "
+        f"width one of {errors[-1]:.3g}{known}."
     )
 
 

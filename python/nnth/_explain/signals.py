@@ -147,7 +147,7 @@ def _squares(subject: Subject) -> Floats:
             ):
                 z = run.inputs[layer] @ w.T + b
                 sums[layer] += float(np.einsum("ij,ij->", z, z))
-    return sums / (len(x) * np.array(subject.sizes[1:], dtype=float))
+    return np.asarray(sums / (len(x) * np.array(subject.sizes[1:], dtype=float)))
 
 
 def _gradients(subject: Subject, x: Floats) -> tuple[Floats, Floats]:

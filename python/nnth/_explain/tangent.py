@@ -240,6 +240,6 @@ def _lazy(subject: Subject, section: Section, x: Floats, moved: Floats, drift: f
     section.add("linearization error", error, theory=0.0, note=f"|f - f_lin|/|f - f_0|: {verdict}")
     word = "lazy" if lazy else "not lazy"
     section.summary.append(
-        f"Training was {word}: the network linearized at its start misses {100 * error:.2g} % of the "
-        f"change of the outputs, and the tangent kernel moved by {100 * drift:.2g} %."
+        f"Training was {word}: the network linearized at its start misses {100 * error:.2g} % of "
+        f"the change of the outputs, and the tangent kernel moved by {100 * drift:.2g} %."
     )

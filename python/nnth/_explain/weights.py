@@ -172,7 +172,8 @@ def _phase(subject: Subject, section: Section) -> None:
     if deep:
         section.warnings.append(
             f"The network is deeper ({depth} layers) than its correlations reach "
-            f"({row['xi_c']:.3g} layers): a random network of these variances could hardly be trained."
+            f"({row['xi_c']:.3g} layers): a random network of these "
+            "variances could hardly be trained."
         )
 
 
