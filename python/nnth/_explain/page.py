@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nnth._data.saving import replaced
 from nnth._explain.sections import LEFT_OUT, NO_LAYER, Row, Section
-from nnth._tables.plot import Panels
+from nnth._tables.plot import Panels, Tessellation
 from nnth._tables.table import Table
 
 if TYPE_CHECKING:
@@ -183,10 +183,16 @@ def _figure(caption: str, table: Table) -> str:
 def _data(table: Table, style: str) -> str:
     from nnth._figures.style import default_context
 
+    # Thousands of polygons would make megabytes.
+    form, kind = (
+        ("png", "image/png")
+        if isinstance(table.drawing, Tessellation)
+        else ("svg", "image/svg+xml")
+    )
     stream = io.BytesIO()
     with default_context():
-        table.savefig(stream, format="svg", style=style)
-    return f"data:image/svg+xml;base64,{b64encode(stream.getvalue()).decode()}"
+        table.savefig(stream, format=form, style=style)
+    return f"data:{kind};base64,{b64encode(stream.getvalue()).decode()}"
 
 
 __all__ = ["LEFT_OUT", "page_of", "shown", "uncertainty", "write_page"]

@@ -192,10 +192,12 @@ class Words:
 
     def nnth(self, *words: str | int | float | None) -> str:
         """Return a command with these words after `nnth`; None stands for no word."""
-        texts = [
-            word if isinstance(word, str) else repr(word) for word in words if word is not None
-        ]
+        texts = [_text(word) for word in words if word is not None]
         return shlex.join(["nnth", *texts])
+
+    def nnth_after(self, command: str, *words: str | float) -> str:
+        """Return a command with further words."""
+        return f"{command} {shlex.join(map(_text, words))}"
 
     def trained(self, *command: str, loss: str, points: int | None = None) -> str:
         """Return a command that evaluates the network on the data, as `nnth hessian`."""
@@ -341,6 +343,11 @@ def _made(
         shlex.join(["nnth", *words, "--save-net", NET_FILE]),
         shlex.join(["nnth", *words, "--steps", "0", "--save-net", START_FILE]),
     )
+
+
+def _text(word: str | float) -> str:
+    """Return a word of a command; a number has all its digits."""
+    return word if isinstance(word, str) else repr(word).removesuffix(".0")
 
 
 def _word(given: Any, otherwise: str) -> str:

@@ -113,7 +113,7 @@ def _distance(subject: Subject, section: Section, x: Floats) -> None:
         i,
         theory=0.0,
         note=f"|K - K_inf|/|K_inf|, {pair}",
-        command=f"{command} --rates ntk --cb {cb!r} --cw {cw!r}",
+        command=subject.words.nnth_after(command, "--rates", "ntk", "--cb", cb, "--cw", cw),
     )
 
 

@@ -153,9 +153,12 @@ def _phase(subject: Subject, section: Section) -> None:
         section.leave_out("k_star", "every variance is a fixed point", command)
     else:
         section.add("k_star", k_star, error=row["error"] * abs(k_star), command=command)
-    scale = f"layers; the network has {depth} hidden ones"
-    section.add("xi_q", row["xi_q"], note=scale, command=command)
-    section.add("xi_c", row["xi_c"], note=scale, command=command)
+    for scale in ("xi_q", "xi_c"):
+        if math.isnan(row[scale]):
+            continue
+        grows = "; negative: perturbations grow" if row[scale] < 0.0 else ""
+        note = f"layers; the network has {depth} hidden ones{grows}"
+        section.add(scale, row[scale], note=note, command=command)
     growth = row["chi_par"] ** depth
     if not stable.any() and not 1.0 / _FAR < growth < _FAR:
         section.warnings.append(
