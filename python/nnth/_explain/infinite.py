@@ -96,10 +96,16 @@ def _division(subject: Subject, x: Floats, y: Floats) -> tuple[Floats, Floats, F
         y_test = subject.test.y[:_TESTS]
         if subject.examples.classes:
             y_test = y_test - 1.0 / y_test.shape[1]
-        return x, y, subject.test.x[:_TESTS], y_test, "test examples"
+        return x, y, subject.test.x[:_TESTS], y_test, _held(subject)
     tested = np.arange(len(x)) % _EVERY == _EVERY - 1
     held = "held out from the kernel only"
     return x[~tested], y[~tested], x[tested], y[tested], held
+
+
+def _held(subject: Subject) -> str:
+    assert subject.test is not None
+    count = len(subject.test.x)
+    return "test examples" if count <= _TESTS else f"of {count} test examples, the first ones"
 
 
 def _ridge(subject: Subject, x: Floats) -> float:

@@ -18,7 +18,8 @@ from nnth._runtime.typing import Floats
 from nnth._tables.statistics import mean_and_stderr
 
 SEGMENTS: Final = 16
-_MOST_CELLS: Final = 300_000  # of a plane
+_MOST_CELLS: Final = 5000  # of a plane, about
+_DRAWN: Final = 4  # points whose segments are drawn
 _ON_SEGMENT: Final = 65  # points at which slopes of smooth networks are taken
 
 # Largest |s'| of activations of the catalogue that are not piecewise linear.
@@ -118,7 +119,11 @@ def _segments(subject: Subject, section: Section, points: Floats) -> None:
         note="|df|/|dx| along the segments: the Lipschitz constant is not below it",
         command=command,
     )
-    section.pictures.append(("The network along the segments", found))
+    drawn = found
+    if len(points) > _DRAWN:
+        drawn = regions_through(points[:_DRAWN], network, threads=subject.threads)
+    what = f"The network along {drawn.num_rows} segments from one example to the next"
+    section.pictures.append((what, drawn))
     section.summary.append(
         f"From one example to another it crosses {mean_linear:.3g} linear regions on average "
         f"({expected:.3g} regions are expected of a random network)."
@@ -133,21 +138,19 @@ def _statistics(values: Floats) -> tuple[float, float]:
 
 
 def _plane(subject: Subject, section: Section, points: Floats) -> None:
-    """Add the regions in a square around three examples, unless there would be too many."""
+    """Add the regions in a square between three examples, which is small if there are many."""
     if subject.network.n0 < 2 or len(points) < 3:
         section.leave_out("a plane", "three points in two dimensions or more are needed")
         return
     three = points[:3]
     box = float(max(np.linalg.norm(three - three.mean(axis=0), axis=1)))
-    on_segment = section.value("regions on a segment")
-    estimate = 2.0 * on_segment**2
+    estimate = 2.0 * section.value("regions on a segment") ** 2
+    smaller = ""
     if estimate > _MOST_CELLS:
-        section.leave_out(
-            "a plane", f"it would have about {estimate:.1e} regions, above {_MOST_CELLS}"
-        )
-        return
+        box *= math.sqrt(_MOST_CELLS / estimate)
+        smaller = f", smaller than their triangle, which has about {estimate:.0e} regions"
     found = regions_on_plane(three, subject.network, domain="box", box=box, threads=subject.threads)
-    note = f"in a square of side {2.0 * box:.3g} around three examples"
+    note = f"in a square of side {2.0 * box:.3g} between three examples{smaller}"
     section.add(
         "regions in a plane",
         found["activation_regions"][0].item(),

@@ -169,8 +169,10 @@ def _figure(caption: str, table: Table) -> str:
     As an image, and not as elements of the page, it can neither run code nor collide with the
     identifiers of other pictures.
     """
+    if (drawing := table.drawing) is not None:
+        table = table.with_drawing(drawing)  # which may take work, and is drawn twice
     light, dark = (_data(table, style) for style in ("nnth.nnth", "nnth.dark"))
-    wide = isinstance(table.drawing, Panels)
+    wide = isinstance(drawing, Panels)
     kind = ' class="wide"' if wide else ""
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
     picture = f'<picture>{source}<img src="{light}" alt="{escape(caption)}"></picture>'

@@ -66,7 +66,7 @@ def signals(subject: Subject, section: Section) -> None:
             "|df/dz|^2",
             value,
             layer=layer,
-            stderr=math.nan if whole else stderr,
+            stderr=math.nan if whole or not stderr else stderr,
             theory=theory,
             note=note if layer == 1 else "",
             command=command,

@@ -63,11 +63,13 @@ def _spectrum(
 ) -> None:
     table = found.table(threads=subject.threads)
     count = len(subject.examples.x)
-    which = f"all {count}" if points == count else f"{points} of {count}, drawn at random"
+    which = f"all {count} examples"
+    if points < count:
+        which = f"{points} of {count} examples, drawn at random"
     for kernel, label in (("ntk", "tangent"), ("features", "features")):
         i = table["kernel"].tolist().index(kernel)
         row = {name: table[name][i].item() for name in table}
-        error, size = row["eigenvalue_error"], f"{label} kernel of {which} examples"
+        error, size = row["eigenvalue_error"], f"{label} kernel of {which}"
         section.add(
             f"{label}: largest eigenvalue",
             row["max_eigenvalue"],
