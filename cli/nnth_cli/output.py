@@ -150,26 +150,34 @@ class Parts:
         self.page = None if destination is None else destination.page
         self.printed = destination is not None and destination.printed_in_parts
         self._wipe = wipe  # erases the progress bar
+        self._kept: list[str] = []
 
     def section(self, section: "Section") -> None:
-        """Print a section, if tables are printed as text."""
+        """Print a section on a terminal, if tables are printed as text."""
         if self.printed:
             from nnth_cli.sections import rendered_section
 
-            self._write(rendered_section(section))
+            self._kept.append(rendered_section(section))
+            if on_terminal():
+                self._write()
 
     def end(self, explanation: "Explanation") -> None:
-        """Write the page, if one is asked for, and print the summary."""
+        """Write the page, if one is asked for, and print what is left and the summary.
+
+        The page comes first, so that `| head` cannot interrupt the writing.
+        """
         if self.page is not None:
             explanation.save_html(self.page)
         if self.printed:
             from nnth_cli.sections import rendered_end
 
-            self._write(rendered_end(explanation.summary, explanation.table().caption()))
+            self._kept.append(rendered_end(explanation.summary, explanation.table().caption()))
+            self._write()
 
-    def _write(self, text: str) -> None:
+    def _write(self) -> None:
         if self._wipe is not None:
             self._wipe()
+        text, self._kept = "".join(self._kept), []
         write_out(text)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nnth._data.saving import replaced
-from nnth._explain.sections import LEFT_OUT, NO_LAYER, Row, Section
+from nnth._explain.sections import NO_LAYER, Row, Section
 from nnth._tables.plot import Panels, Tessellation
 from nnth._tables.table import Table
 
@@ -73,7 +73,7 @@ def write_page(explanation: Explanation, file: str | os.PathLike[str]) -> None:
 def page_of(explanation: Explanation) -> str:
     """Return the page as HTML. Everything that comes from files is escaped."""
     made = explanation.meta.parameters
-    net = made["net"] or f"a network of {made['act']} neurons"
+    net = made["net"] or f"A network of {made['act']} neurons"
     title = f"{net} on {made['data'] or 'given data'}"
     warnings = [text for section in explanation.sections for text in section.warnings]
     sentences = [text for section in explanation.sections for text in section.summary]
@@ -120,12 +120,7 @@ def _section(section: Section) -> str:
     ]
     measured = [row for row in section.rows if not math.isnan(row.value)]
     if measured:
-        names = ("quantity", "layer", "value", "error", "theory", "note")
-        kinds = (' class="number"' if name in names[1:5] else "" for name in names)
-        header = "".join(f"<th{kind}>{name}</th>" for name, kind in zip(names, kinds, strict=True))
-        rows = "".join(map(_row, measured))
-        table = f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
-        parts.append(f'<div class="scroll" tabindex="0">{table}</div>')
+        parts.append(f'<div class="scroll" tabindex="0">{_table(measured)}</div>')
     for row in section.rows:
         if math.isnan(row.value):
             text = row.quantity if not row.note else f"{row.quantity}: {row.note}"
@@ -139,12 +134,30 @@ def _section(section: Section) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def _row(row: Row) -> str:
-    layer = "" if row.layer == NO_LAYER else str(row.layer)
-    numbers = (layer, shown(row.value), uncertainty(row), shown(row.theory))
-    cells = "".join(f'<td class="number">{escape(text)}</td>' for text in numbers)
-    name = f'<td class="name">{escape(row.quantity)}</td>'
-    return f'<tr>{name}{cells}<td class="note">{escape(row.note)}</td></tr>'
+def _table(rows: list[Row]) -> str:
+    """Return the rows as a table, without columns that are empty in all of them."""
+    cells = {
+        "quantity": [row.quantity for row in rows],
+        "layer": ["" if row.layer == NO_LAYER else str(row.layer) for row in rows],
+        "value": [shown(row.value) for row in rows],
+        "error": [uncertainty(row) for row in rows],
+        "theory": [shown(row.theory) for row in rows],
+        "note": [row.note for row in rows],
+    }
+    kinds = {"quantity": "name", "note": "note"}
+    filled = {name: column for name, column in cells.items() if any(column)}
+    header = "".join(f'<th class="{kinds.get(name, "number")}">{name}</th>' for name in filled)
+    body = []
+    for row in zip(*filled.values(), strict=True):
+        named = zip(filled, row, strict=True)
+        body.append(
+            "".join(
+                f'<td class="{kinds.get(name, "number")}">{escape(text)}</td>'
+                for name, text in named
+            )
+        )
+    lines = "".join(f"<tr>{line}</tr>" for line in body)
+    return f"<table><thead><tr>{header}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def shown(value: float) -> str:
@@ -197,4 +210,4 @@ def _data(table: Table, style: str) -> str:
     return f"data:{kind};base64,{b64encode(stream.getvalue()).decode()}"
 
 
-__all__ = ["LEFT_OUT", "page_of", "shown", "uncertainty", "write_page"]
+__all__ = ["page_of", "shown", "uncertainty", "write_page"]

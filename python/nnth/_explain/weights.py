@@ -27,7 +27,7 @@ def read(subject: Subject, section: Section) -> None:
     network, examples, words = subject.network, subject.examples, subject.words
     command = words.nnth("net", words.net, *(("--act", words.act) if words.act else ()))
     for name, made in zip(("network", "initial network"), subject.made, strict=False):
-        note = f"no network was given: this command makes the {name}"
+        note = f"the {name}, as none was given; the command makes it"
         section.rows.append(Row(quantity="trained here", note=note, command=made))
     shape = "-".join(map(str, subject.sizes))
     section.add(
@@ -130,8 +130,8 @@ def _phase(subject: Subject, section: Section) -> None:
     usable = np.flatnonzero(stable if stable.any() else np.isfinite(found["chi_perp"]))
     if not usable.size:
         section.leave_out("phase", f"there is no fixed point of the variance {of}", command)
-        section.warnings.append(
-            f"At the mean variances of {subject.of_initial} signals grow without limit."
+        section.summary.append(
+            f"In deep networks with the variances of {subject.of_initial} signals grow without limit."
         )
         return
     row = {name: found[name][usable[0]].item() for name in found}
