@@ -185,7 +185,7 @@ def _figure(caption: str, table: Table) -> str:
     if (drawing := table.drawing) is not None:
         table = table.with_drawing(drawing)  # which may take work, and is drawn twice
     light, dark = (_data(table, style) for style in ("nnth.nnth", "nnth.dark"))
-    wide = isinstance(drawing, Panels)
+    wide = isinstance(drawing, Panels) and len(drawing.panels) > 1
     kind = ' class="wide"' if wide else ""
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
     picture = f'<picture>{source}<img src="{light}" alt="{escape(caption)}"></picture>'

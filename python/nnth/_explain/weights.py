@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 
@@ -15,11 +16,13 @@ from nnth._lab.objective import Objective
 from nnth._lab.training import accuracy
 from nnth._linear_nets import mp_spectra
 from nnth._net.net import net
+from nnth._tables.plot import Panels
 from nnth._tables.table import Table
 
-EDGE = 0.02  # distance of chi_perp from 1 within which the phase is called the edge
-_FAR = 10.0  # factor of a warning
-_ROUNDING = 1e-13  # relative, of norms
+EDGE: Final = 0.02  # distance of chi_perp from 1 within which the phase is called the edge
+_FAR: Final = 10.0  # factor of a warning
+_PANELS: Final = 3  # in a picture
+_ROUNDING: Final = 1e-13  # relative, of norms
 
 
 def read(subject: Subject, section: Section) -> None:
@@ -131,7 +134,7 @@ def _phase(subject: Subject, section: Section) -> None:
     if not usable.size:
         section.leave_out("phase", f"there is no fixed point of the variance {of}", command)
         section.summary.append(
-            f"In deep networks with the variances of {subject.of_initial} signals grow without limit."
+            f"In deep networks of the variances of {subject.of_initial} signals grow without limit."
         )
         return
     row = {name: found[name][usable[0]].item() for name in found}
@@ -260,7 +263,7 @@ def spectra(subject: Subject, section: Section) -> None:
         rows = zip(table["matrix"].tolist(), range(table.num_rows), strict=True)
         for name, group in groupby(rows, key=lambda pair: pair[0]):
             _spectrum(table, next(group)[1], int(name[1:]), section, command)
-        section.pictures.append(("Eigenvalues of W W'/n beside those of noise", table))
+        section.pictures.append(_some_panels(table))
         spikes = [int(row.value) for row in section.rows if row.quantity == "spikes"]
         if any(spikes):
             section.summary.append(
@@ -271,6 +274,18 @@ def spectra(subject: Subject, section: Section) -> None:
     if small and any(row.quantity == "spikes" for row in section.rows):
         layers = ", ".join(map(str, small))
         section.leave_out(f"layers {layers}", "fewer than 4 eigenvalues", command)
+
+
+def _some_panels(table: Table) -> tuple[str, Table]:
+    """Return the description and the picture of the first, a middle and the last matrix."""
+    what = "Eigenvalues of W W'/n beside those of noise"
+    drawing = table.drawing
+    if not isinstance(drawing, Panels) or len(drawing.panels) <= _PANELS:
+        return what, table
+    last = len(drawing.panels) - 1
+    panels = tuple(drawing.panels[i] for i in (0, last // 2, last))
+    drawn = f"{what}, {_PANELS} of {last + 1} layers"
+    return drawn, table.with_drawing(Panels(panels=panels))
 
 
 def _spectrum(table: Table, first: int, layer: int, section: Section, command: str) -> None:
