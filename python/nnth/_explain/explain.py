@@ -266,7 +266,8 @@ def explain(
 def _section(name: str, subject: Subject, *, threads: int) -> Section:
     kind = SECTIONS[name]
     section = Section(name, kind.title, kind.theory)
-    with section.part("the section"):
+    # Numbers that leave the range of doubles are infinite or NaN, and rows say so.
+    with np.errstate(all="ignore"), section.part("the section"):
         kind.fill(subject, section)
     return section
 

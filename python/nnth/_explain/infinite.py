@@ -114,6 +114,8 @@ def _ridge(subject: Subject, x: Floats) -> float:
     few = x[:_EVERY]
     found = gram(few, subject.act.name, depth=subject.network.depth, cb=cb, cw=cw, kernel="ntk")
     assert found.ntk is not None
+    if not np.isfinite(found.ntk).all():
+        raise ValueError("the tangent kernel of infinite width is infinite")
     return float(f"{_RIDGE * float(np.trace(found.ntk)) / len(few):.1e}")
 
 

@@ -201,9 +201,10 @@ def _bound(subject: Subject, section: Section) -> None:
         )
         return
     with np.errstate(over="ignore"):
-        product = (
-            float(np.prod(net(subject.network)["spectral_norm"])) * steepest**subject.network.depth
-        )
+        norms = float(np.prod(net(subject.network)["spectral_norm"]))
+        product = norms * steepest**subject.network.depth
+    if not math.isfinite(product):
+        raise ValueError("it leaves the range of doubles")
     section.add(
         "product of spectral norms",
         product,

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from nnth._data.saving import replaced
 from nnth._explain.sections import NO_LAYER, Row, Section
 from nnth._tables.plot import Panels, Tessellation
@@ -205,7 +207,7 @@ def _data(table: Table, style: str) -> str:
         else ("svg", "image/svg+xml")
     )
     stream = io.BytesIO()
-    with default_context():
+    with default_context(), np.errstate(all="ignore"):
         table.savefig(stream, format=form, style=style)
     return f"data:{kind};base64,{b64encode(stream.getvalue()).decode()}"
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from nnth._curvature.class_parts import IdentityError
 from nnth._curvature.lanczos import LanczosError
 from nnth._lab.training import DivergedError
 from nnth._tables.table import Meta, Table
@@ -15,7 +16,14 @@ from nnth._tables.table import Meta, Table
 NO_LAYER: Final = -1  # the layer of a row that is about the whole network
 LEFT_OUT: Final = "left out"  # the quantity of a row that says what was left out, and why
 
-_FAILURES: Final = (ValueError, MemoryError, ArithmeticError, LanczosError, DivergedError)
+_FAILURES: Final = (
+    ValueError,
+    MemoryError,
+    ArithmeticError,
+    DivergedError,
+    IdentityError,
+    LanczosError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +75,11 @@ class Section:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, quantity: str, value: float, **others: object) -> None:
-        """Add a row."""
+        """Add a row; a value that is undefined is left out in a row that says so."""
+        if math.isnan(value):
+            note = str(others.get("note", "")) or "it is undefined"
+            self.leave_out(f"{quantity}", f"it leaves the range of doubles or is 0/0 ({note})")
+            return
         self.rows.append(Row(quantity=quantity, value=float(value), **others))  # type: ignore[arg-type]
 
     def leave_out(self, what: str, why: str, command: str = "") -> None:

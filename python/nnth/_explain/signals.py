@@ -178,20 +178,17 @@ def _judge(
     subject: Subject, section: Section, z: Floats, k: Floats, g: Floats, theory: Floats
 ) -> None:
     """Say how far signals and gradients are from infinite width."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        far = max(
-            float(np.nanmax(np.abs(np.log(z / k)))), float(np.nanmax(np.abs(np.log(g / theory))))
-        )
-    if not math.isfinite(far):
+    ratios = np.abs(np.log(np.concatenate((z / k, g / theory))))
+    if not np.isfinite(ratios).all():
         return
+    far = float(ratios.max())
     near = (
         "as in a random network of these variances"
         if far < math.log(2.0)
         else f"up to {math.exp(far):.2g} times off those of a random network of these variances"
     )
     section.summary.append(f"Signals and gradients through the layers are {near}.")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = float(g[0] / g[-1])
+    ratio = float(g[0] / g[-1])
     if ratio > 1e4 or ratio < 1e-4:
         what = "explode" if ratio > 1.0 else "vanish"
         section.warnings.append(
