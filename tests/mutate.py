@@ -123,6 +123,7 @@ TESTS = {
     "python/nnth/_networks/state_dict": "network_files network",
     "python/nnth/_networks/torch_file": "network_files",
     "python/nnth/_net/": "net",
+    "python/nnth/_explain/": "explain",
     "python/nnth/_kernels/kernel": "kernel reference",
     "python/nnth/_kernels/gram": "gram",
     "python/nnth/": "kernel data network activation expression table",

@@ -1,6 +1,5 @@
 """`nnth explain`: what theory says of a given network and its data."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -34,14 +33,7 @@ def explain(
         ),
     ] = None,
     data: Annotated[str, DescentOptions.option("data")] = "clusters:0.25",
-    test_data: Annotated[
-        str | None,
-        typer.Option(
-            help="Other examples, as --data; of the set of --data, and of clusters, those after "
-            "the examples of --data.",
-            metavar="FILE|NAME",
-        ),
-    ] = None,
+    test_data: Annotated[str | None, DescentOptions.option("test_data")] = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -72,15 +64,7 @@ def explain(
         Any,
         typer.Option(parser=options.parse_names, help="Sections to leave out.", metavar="NAME,..."),
     ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--save",
-            help="Write the columns of the table to an .npz file, with the examples x and targets "
-            "y of the last section.",
-            metavar="FILE.npz",
-        ),
-    ] = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
@@ -108,7 +92,8 @@ def explain(
     On a terminal each section is printed as soon as it is computed. -o report.html writes a page to
     send to others, one file with pictures that needs no network; without matplotlib (the extra
     plot) it has no pictures, and says so. What cannot be done is left out in a row that says why.
-    At most 1000 examples, drawn at random, enter what costs more than a pass over the data; the
+    --save writes the columns, and the examples x and targets y that the last section is on. At most
+    1000 examples, drawn at random, enter what costs more than a pass over the data; the
     notes say how many.
 
     \b

@@ -230,7 +230,8 @@ def explain(
         >>> int(table["value"][table["quantity"] == "parameters"][0])
         1218
 
-    Source: as the functions whose commands are in the rows.
+    Source: as the functions whose commands are in the rows; Agresti and Coull (1998) for the
+    standard error of a fraction.
     """
     chosen = _chosen(only, skip)
     subject, files = subject_of(
