@@ -133,6 +133,7 @@ TESTS = {
     "python/nnth/_networks/torch_file": "network_files",
     "python/nnth/_mup/": "mup",
     "python/nnth/_net/": "net",
+    "python/nnth/_explain/": "explain",
     "python/nnth/_kernels/kernel": "kernel reference",
     "python/nnth/_kernels/gram": "gram gram_of_tests",
     "python/nnth/_kernels/blocks": "blocks",

@@ -35,6 +35,7 @@ COMMANDS = (
     "sharpness",
     "mup",
     "net",
+    "explain",
     "regions",
     "paths",
     "diagonal",

@@ -26,6 +26,7 @@ from nnth._data.data import load_data
 from nnth._data.examples import Examples, load_examples
 from nnth._diagonal import DiagonalPath, diagonal
 from nnth._entropy import entropy
+from nnth._explain import Explanation, explain
 from nnth._gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth._hermite import hermite, hermite_dual
 from nnth._kernels.gram import Gram, gram
@@ -99,6 +100,7 @@ __all__ = [
     "Determinantal",
     "DiagonalPath",
     "Examples",
+    "Explanation",
     "Gram",
     "HessianSpectra",
     "KernelFit",
@@ -138,6 +140,7 @@ __all__ = [
     "descent_rates",
     "diagonal",
     "entropy",
+    "explain",
     "four_point_vertex",
     "gp",
     "gram",

@@ -39,6 +39,7 @@ CALLS = {
     "rates noise": ["--x x.npy --samples 20 --steps 30"],
     "rates training": ["--width 4,8 --samples 2 --steps 5"],
     "net": ["telgarsky:3", "--net telgarsky:2 --act relu"],
+    "explain": ["--data clusters:0.3:3:4 --points 12 --only read,weights,kernel"],
     "regions count": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
     "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
     "regions through": ["--points 4 --n0 3 --widths 6,6"],

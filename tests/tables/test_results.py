@@ -34,6 +34,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "Determinantal": lambda: nnth.rkhs_sample(X, samples=7),
     "DiagonalPath": lambda: nnth.diagonal(X[:2], Y[:2]),
     "Examples": lambda: nnth.load_examples("clusters:0.1", points=12),
+    "Explanation": lambda: nnth.explain(data="clusters:0.1", only=["read"]),
     "Gram": lambda: nnth.gram(X, "relu", depth=2),
     "Gram of one kernel": lambda: nnth.gram(X, "relu", depth=2, kernel="nngp"),
     "HessianSpectra": lambda: nnth.hessian(setup(), at=(0, 2), top=3, probes=2),
