@@ -10,6 +10,7 @@
 #include "bind.hpp"
 #include "nnth/regions/cells.hpp"
 #include "nnth/regions/count.hpp"
+#include "nnth/regions/divided_search.hpp"
 #include "nnth/regions/network.hpp"
 
 namespace nnth::regions {
@@ -101,6 +102,22 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
 }
 
+py::dict search(const Network& network, const Array& halfspaces, int threads,
+                py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    const Halfspaces domain(network.dimension(), copied(halfspaces));
+    SearchCounts counts;
+    {
+        const py::gil_scoped_release release;
+        counts = search_regions(network, domain, threads, monitor);
+    }
+    using namespace py::literals;
+    return py::dict("activation_regions"_a = counts.layer_cells.back(),
+                    "bounded"_a = counts.bounded, "exact_signs"_a = counts.exact_signs,
+                    "programs"_a = counts.programs, "pivots"_a = counts.pivots,
+                    "layer_regions"_a = py::tuple(py::cast(counts.layer_cells)));
+}
+
 py::dict cells(const Network& network, const Interval& box, std::size_t expected,
                py::object progress) {
     PythonMonitor monitor(std::move(progress));
@@ -133,6 +150,8 @@ void bind_regions(py::module_& module) {
         .def("on_slice", &on_slice, py::arg("origin"), py::arg("ends"), py::arg("start"),
              py::arg("chart"));
     module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
+               py::arg("threads"), py::arg("progress"));
+    module.def("search_regions", &search, py::arg("network"), py::arg("halfspaces"),
                py::arg("threads"), py::arg("progress"));
     module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),
                py::arg("progress"));
