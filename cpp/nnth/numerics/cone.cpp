@@ -117,7 +117,8 @@ Cone::Cone(std::size_t dimension, std::size_t most_rows, ExactRows& exact)
       direction_(dimension),
       entering_(padding_),
       trial_(dimension),
-      basis_rows_(dimension * padding_) {}
+      basis_rows_(dimension * padding_),
+      zero_(dimension) {}
 
 ConeState Cone::whole_space() const {
     ConeState state;
@@ -291,18 +292,43 @@ void Cone::invert(ConeState& state) {
     }
 }
 
+// Marks the members of the basis whose multipliers are exactly 0, and returns their number.
+std::size_t Cone::mark_zeros(const ConeState& state, std::int64_t id, std::size_t excluded) {
+    std::fill(zero_.begin(), zero_.end(), static_cast<unsigned char>(0));
+    const std::size_t most = exact_.subspace(id);
+    if (most == 0) return 0;
+    std::size_t inside = 0;
+    for (std::size_t k = 0; k < dimension_; ++k) {
+        const std::uint32_t i = state.basis[k];
+        const bool known = i < free && i != excluded && exact_.in_subspace(id, ids_[i], signs_[i]);
+        zero_[k] = known ? 0 : 1;
+        inside += known ? 1 : 0;
+    }
+    if (inside == most) return dimension_ - inside;
+    std::fill(zero_.begin(), zero_.end(), static_cast<unsigned char>(0));
+    return 0;
+}
+
 // Whether the objective is certainly a positive combination of the basis. With B the exact basis,
 // C the computed inverse and x the computed multipliers, the exact ones are x + B^-T e with e the
 // residual objective - B^T x, and B^-T = C^T (I - G)^-1 with G = I - B^T C^T (Higham 2002, 7.1).
-bool Cone::proves_one_side(ConeState& state, const ConeRow& function, std::size_t excluded) {
-    for (const std::uint32_t member : state.basis) {
-        if (member >= free || member == excluded) return false;
-    }
+bool Cone::proves_one_side(ConeState& state, const ConeRow& function, std::size_t excluded,
+                           bool& strict) {
+    strict = mark_zeros(state, function.id, excluded) == 0;
     for (std::size_t k = 0; k < dimension_; ++k) {
+        const std::uint32_t member = state.basis[k];
+        const bool row = member < free;
+        if (zero_[k] == 0 && (!row || member == excluded)) return false;
         for (std::size_t c = 0; c < dimension_; ++c) {
-            basis_rows_[k * padding_ + c] = values_[c * stride_ + state.basis[k]];
+            basis_rows_[k * padding_ + c] = row                  ? values_[c * stride_ + member]
+                                            : member - free == c ? 1.0
+                                                                 : 0.0;
         }
     }
+    const auto error_of = [&](std::size_t k, bool last) {
+        const std::uint32_t i = state.basis[k];
+        return i >= free ? 0.0 : last ? last_errors_[i] : errors_[i];
+    };
     const double gamma = static_cast<double>(dimension_ + 4) * unit_roundoff;
     std::vector<double>& product = norms_;
     std::vector<double>& sums = entering_;  // of the absolute values of the columns of C
@@ -321,8 +347,7 @@ bool Cone::proves_one_side(ConeState& state, const ConeRow& function, std::size_
         double inexact = 0, largest = 0;  // of G, from the errors of the rows
         for (std::size_t j = 0; j < dimension_; ++j) defect = std::max(defect, along_[j]);
         for (std::size_t k = 0; k < dimension_; ++k) {
-            const std::size_t i = state.basis[k];
-            inexact += std::max(errors_[i], last_errors_[i]) * sums[k];
+            inexact += std::max(error_of(k, false), error_of(k, true)) * sums[k];
             largest += 4.0 * sums[k];  // rows are scaled below 2
         }
         const double total = (defect + inexact + gamma * largest) * slack_of_bounds;
@@ -338,18 +363,18 @@ bool Cone::proves_one_side(ConeState& state, const ConeRow& function, std::size_
             double sum = objective_[c], size = std::abs(objective_[c]);
             double error = last ? function.last_error : function.error;
             for (std::size_t k = 0; k < dimension_; ++k) {
-                const std::size_t i = state.basis[k];
                 const double term = coefficients_[k] * basis_rows_[k * padding_ + c];
                 sum -= term;
                 size += std::abs(term);
-                error += std::abs(coefficients_[k]) * (last ? last_errors_[i] : errors_[i]);
+                error += std::abs(coefficients_[k]) * error_of(k, last);
             }
             residual = std::max(residual, std::abs(sum) + gamma * size + error);
         }
         residual = residual * slack_of_bounds / (1 - total) + underflow;
         bool certain = true;
         for (std::size_t k = 0; k < dimension_; ++k) {
-            certain = certain && coefficients_[k] > residual * sums[k] * slack_of_bounds;
+            certain = certain && (zero_[k] != 0 ||
+                                  coefficients_[k] > residual * sums[k] * slack_of_bounds);
         }
         if (certain || attempt > 0 || defect < 1e-12) return certain;
         invert(state);
@@ -453,8 +478,8 @@ ConeDecision Cone::decide(ConeState& state, const ConeRow& function, std::size_t
             break;
         }
         case Outcome::bounded:
-            if (proves_one_side(state, scaled, excluded)) {
-                return {sign > 0 ? Sides::positive : Sides::negative, true, {}, {}};
+            if (bool strict = false; proves_one_side(state, scaled, excluded, strict)) {
+                return {sign > 0 ? Sides::positive : Sides::negative, strict, {}, {}};
             }
             break;
         case Outcome::doubt:
@@ -585,9 +610,13 @@ ConeWitness Cone::rounded(IntegerVector point, const ConeRow& function, int sign
     return {std::move(doubles), std::make_shared<const IntegerVector>(std::move(point))};
 }
 
-bool Cone::has_ray() {
+bool Cone::has_ray(std::span<const std::int64_t> zero) {
     ++exact_answers_;
-    const std::vector<IntegerVector> rows = exact_rows(no_row);
+    std::vector<IntegerVector> rows = exact_rows(no_row);
+    for (const std::int64_t id : zero) {
+        rows.push_back(exact_row(id, 1));
+        rows.push_back(exact_row(id, -1));
+    }
     if (rank(rows, dimension_) < dimension_) return true;
     IntegerVector objective(dimension_);
     for (const IntegerVector& row : rows) {

@@ -31,11 +31,19 @@ struct ConeRow {
     std::int64_t id = 0;  // for `ExactRows`
 };
 
-// The exact rows, up to positive factors. `sign` may be -1.
+// What is known exactly of the rows.
 class ExactRows {
   public:
     virtual ~ExactRows() = default;
+    // The row times `sign`, up to a positive factor.
     virtual void row(std::int64_t id, int sign, IntegerVector& found) = 0;
+
+    // A row may lie in a subspace for a reason: then a basis that holds as many rows of the
+    // subspace as it has dimensions has multipliers of exactly 0 elsewhere.
+    // The most dimensions that a subspace with this row has; 0 if no such subspace is known.
+    virtual std::size_t subspace(std::int64_t id) const = 0;
+    // Whether the row of the cone `member`, pushed with `sign`, lies in the subspace of `id`.
+    virtual bool in_subspace(std::int64_t id, std::int64_t member, int sign) const = 0;
 };
 
 // A point strictly inside a cone: doubles, unless the cone is too thin for them.
@@ -90,8 +98,9 @@ class Cone {
     // The certain sign of a function at a witness.
     int sign_at(const ConeWitness& witness, const ConeRow& function);
 
-    // Whether the closed cone has a point besides its tip, exactly.
-    bool has_ray();
+    // Whether the closed cone has a point besides its tip, exactly; with functions, one at which
+    // they are all 0.
+    bool has_ray(std::span<const std::int64_t> zero = {});
 
     // Programs solved, and answers that needed exact arithmetic.
     std::uint64_t programs() const { return programs_; }
@@ -108,7 +117,9 @@ class Cone {
     void exchange(ConeState& state, std::size_t leaving, std::size_t entering);
     void invert(ConeState& state);
     void set_coefficients(const ConeState& state);
-    bool proves_one_side(ConeState& state, const ConeRow& function, std::size_t excluded);
+    bool proves_one_side(ConeState& state, const ConeRow& function, std::size_t excluded,
+                         bool& strict);
+    std::size_t mark_zeros(const ConeState& state, std::int64_t id, std::size_t excluded);
     bool inside(const std::vector<double>& point, const ConeRow& function, int sign,
                 std::size_t excluded, bool exactly);
     bool step_beyond(const ConeState& state, const ConeRow& function, int sign,
@@ -137,6 +148,7 @@ class Cone {
     // Of the program at hand.
     std::vector<double> objective_, coefficients_, norms_, along_, slack_, direction_, entering_;
     std::vector<double> trial_, basis_rows_;
+    std::vector<unsigned char> zero_;  // the members of the basis with multipliers of exactly 0
 };
 
 }  // namespace nnth

@@ -47,6 +47,7 @@ Search::Search(const Network& network, const Halfspaces& domain, const PatternLa
       pattern_(layout.words()),
       exact_(network, Domain::everything(), layout, pattern_.data()),
       rows_(network.hidden()),
+      active_below_(network.hidden()),
       cone_(network.dimension() + (homogeneous_ ? 0 : 1), network.neurons() + domain.size() + 1,
             *this),
       infinity_(network.dimension(), network.neurons() + domain.size(), *this),
@@ -73,6 +74,21 @@ void Search::row(std::int64_t id, int sign, IntegerVector& found) {
     }
     if (sign > 0) return;
     for (Integer& value : found) value.negate();
+}
+
+// On a cell of the layers below, a layer's rows are combinations of t and of the rows of the active
+// neurons below.
+std::size_t Search::subspace(std::int64_t id) const {
+    const std::int64_t layer = id >> 32;
+    if (layer < 1) return 0;
+    const bool with_constants = !homogeneous_ && !at_infinity_only_;
+    return active_below_[static_cast<std::size_t>(layer)] + (with_constants ? 1 : 0);
+}
+
+bool Search::in_subspace(std::int64_t id, std::int64_t member, int sign) const {
+    const std::int64_t layer = id >> 32;
+    if (member < 0) return member == at_infinity;
+    return member >> 32 == layer || (member >> 32 == layer - 1 && sign > 0);
 }
 
 // The coordinates of the slice act as a layer below the first, with every neuron active.
@@ -102,6 +118,7 @@ void Search::set_rows(std::size_t layer) {
     rows_[layer].reshape(network_.layer(layer).stride(), dimension);
     add_columns(network_.layer(layer), *below, active_.data(), active_.data(), active_.size(),
                 dimension, biases_[layer], rows_[layer]);
+    active_below_[layer] = active_.size();
     exact_.enter(layer);
 }
 
@@ -176,8 +193,20 @@ SearchNode Search::root() {
 void Search::enter(SearchNode& node, std::size_t layer) {
     node.layer = layer;
     set_rows(layer);
+    if (layer > 0 && !homogeneous_) find_constant_rays(node);
     node.open.resize(network_.layer(layer).outputs());
     std::iota(node.open.begin(), node.open.end(), std::uint32_t{0});
+}
+
+// In directions in which the active neurons of the layer below are constant all later neurons are.
+// If the cell is unbounded in one of them, so are all cells below.
+void Search::find_constant_rays(SearchNode& node) {
+    if (node.recession == Recession::none || node.recession == Recession::constant) return;
+    std::vector<std::int64_t> ids;
+    for (const std::uint32_t neuron : active_) ids.push_back(neuron_id(node.layer - 1, neuron));
+    if (ids.empty() || (ids.size() < network_.dimension() && infinity_.has_ray(ids))) {
+        node.recession = Recession::constant;
+    }
 }
 
 std::size_t Search::choose(const SearchNode& node) const {
@@ -239,11 +268,13 @@ void Search::enter_half(const SearchNode& node, bool plus, SearchNode& half) {
 }
 
 void Search::cut_infinity(const SearchNode& node, int side, SearchNode& half) {
-    if (node.recession == Recession::none) return;
+    if (node.recession == Recession::none || node.recession == Recession::constant) return;
     direction_ = linear_part(function_);
     half.infinity = node.infinity;
     if (node.recession == Recession::full) {
+        at_infinity_only_ = true;
         at_infinity_ = infinity_.decide(half.infinity, direction_);
+        at_infinity_only_ = false;
         if (at_infinity_.sides == Sides::both) {
             half.infinity.witness = side > 0 ? at_infinity_.above : at_infinity_.below;
             infinity_.push(direction_, side, half.infinity);

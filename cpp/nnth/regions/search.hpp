@@ -39,6 +39,7 @@ enum class Recession : std::uint8_t {
     full,  // an open cone, of which the state of `infinity` has a point
     thin,  // a cone without interior
     none,
+    constant,  // some in which no later neuron changes
 };
 
 // A cell on which neurons of `layer` are still undecided.
@@ -80,10 +81,13 @@ class Search final : private ExactRows {
 
   private:
     void row(std::int64_t id, int sign, IntegerVector& found) override;
+    std::size_t subspace(std::int64_t id) const override;
+    bool in_subspace(std::int64_t id, std::int64_t member, int sign) const override;
     void take(const Part& part);
     bool advance(SearchNode& node);  // up to the next neuron that cuts: false if there is none
     void enter(SearchNode& node, std::size_t layer);
     void set_rows(std::size_t layer);
+    void find_constant_rays(SearchNode& node);
     std::size_t choose(const SearchNode& node) const;
     void set_row(std::size_t layer, std::size_t neuron);
     void enter_half(const SearchNode& node, bool plus, SearchNode& half);
@@ -104,6 +108,8 @@ class Search final : private ExactRows {
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     std::vector<AffineRows> biases_, rows_;  // of each layer
+    std::vector<std::size_t> active_below_;  // the active neurons below each layer
+    bool at_infinity_only_ = false;          // whether a question concerns infinity_
     Cone cone_, infinity_;
     ConeRow function_, direction_;  // of the current neuron, and without its constant
     ConeDecision decision_, at_infinity_;
