@@ -108,7 +108,13 @@ class Search final : private ExactRows {
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     std::vector<AffineRows> biases_, rows_;  // of each layer
-    std::vector<std::size_t> active_below_;  // the active neurons below each layer
+    // The rows of a layer lie in the span of t and of the active rows below the layer `first`, at
+    // most `dimension` of them; `first` is 0 if no such span is smaller than the space.
+    struct Span {
+        std::size_t first = 0;
+        std::size_t dimension = 0;
+    };
+    std::vector<Span> spans_;
     bool at_infinity_only_ = false;          // whether a question concerns infinity_
     Cone cone_, infinity_;
     ConeRow function_, direction_;  // of the current neuron, and without its constant

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._networks.ensemble import Ensemble, Tasks, ensemble
 from nnth._networks.network import Network, require_relu, require_weights
+from nnth._regions import any_dimension
 from nnth._regions.arrangement import arrangement
 from nnth._regions.bounds import (
     expected_regions,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]
 
-MAX_N0: Final = 6  # for deep networks, and in boxes
 MAX_REGIONS: Final = 10**10  # an estimate for n0 >= 3: hours of work
+MAX_SEARCHED: Final = 10**9  # the same where cells are searched for
 MAX_BOX: Final = 1e300  # the diagonals of larger boxes exceed the range of doubles
 MAX_SMALL: Final = 50_000
 
@@ -58,7 +59,7 @@ class RegionCounts:
         activation_regions: The number of full-dimensional cells on which the pattern of active
             neurons is constant; they are convex polyhedra.
         linear_regions: The number of maximal sets of one gradient that are connected through
-            facets.
+            facets; None if the regions were searched for.
         bounded: The number of bounded activation regions; in a box, of those without a side on its
             boundary.
         vertices, edges, sides: Faces of the complex of activation regions; a side is counted once
@@ -72,7 +73,8 @@ class RegionCounts:
         layer_regions: The activation regions of the first 1, 2, ..., L hidden layers.
 
     If one hidden layer is counted by its characteristic polynomial, zero_cell_sides and exact_signs
-    are None, and zero_cell_measure is NaN.
+    are None, and zero_cell_measure is NaN. The search, for n0 >= 5, knows activation_regions,
+    bounded, exact_signs and layer_regions; the others are None, and zero_cell_measure is NaN.
 
     Example:
         >>> nnth.count_regions(nnth.random_network(2, (3,))).layer_regions
@@ -80,7 +82,7 @@ class RegionCounts:
     """
 
     activation_regions: int
-    linear_regions: int
+    linear_regions: int | None
     bounded: int
     vertices: int | None
     edges: int | None
@@ -117,7 +119,9 @@ def count_regions(
         activation_regions = sum_(i <= n0) C(N, i)
 
     Degenerate networks are counted correctly: parallel, concurrent and repeated hyperplanes, dead
-    neurons, maps of any rank.
+    neurons, maps of any rank. In the whole space n0 is replaced by the rank of W_1, since the
+    network is constant in the other directions: 64 inputs into 6 neurons are a problem in R^6. (A
+    box has all its dimensions.)
 
     Args:
         network: A network of ReLU layers.
@@ -131,8 +135,9 @@ def count_regions(
         RegionCounts, exact for the network whose numbers are these doubles.
 
     Raises:
-        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
-            more than 10^10 regions expected for n0 >= 3.
+        ValueError: If an argument is out of range, or an exact count is out of reach: more than
+            10^10 regions expected for n0 of 3 and 4, or 10^9 for more, with the rank of W_1 for n0
+            in the whole space.
         KeyboardInterrupt: With the work done so far.
 
     Accuracy: exact. Signs are taken from floating point with a proven error bound, and from exact
@@ -141,7 +146,9 @@ def count_regions(
     error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some
     5 us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth,
     and from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of
-    32. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by
+    32. From n0 = 5 on, unless the walk through polytopes takes less than a second, a search by
+    linear programs counts, in 10 to 50 us per region for any n0; each of its answers is proven by
+    rounding bounds or in exact arithmetic. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by
     the characteristic polynomial of its arrangement.
 
     Example:
@@ -157,8 +164,30 @@ def count_regions(
     one_layer = network.depth == 1 and domain == "space"
     if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
-    _check_reach(network.n0, network.widths)
-    return count_core(core_network(network), limits, around, threads=threads, progress=progress)
+    if network.n0 <= 2 or domain == "box":
+        _check_reach(network.n0, network.n0, network.widths)
+        return _count(network, limits, around, threads, progress)
+    small, columns = any_dimension.reduced(network)
+    _check_reach(network.n0, small.n0, network.widths)
+    if small is not network:
+        around = any_dimension.projected(network, columns, around)
+    counts = _count(small, limits, around, threads, progress)
+    return any_dimension.lifted(counts, network.n0 - small.n0)
+
+
+def _count(
+    network: Network,
+    limits: tuple[float, float] | None,
+    around: Sequence[float | Fraction],
+    threads: int,
+    progress: Progress | None,
+) -> RegionCounts:
+    """Return the counts by a walk through polytopes or, where that takes long, by a search."""
+    core = core_network(network)
+    if any_dimension.is_walked(network.n0, sum(network.widths)):
+        return count_core(core, limits, around, threads=threads, progress=progress)
+    rows = any_dimension.halfspaces(network.n0, limits)
+    return RegionCounts(**any_dimension.search(core, rows, threads, progress))
 
 
 @lru_cache(maxsize=1)  # shared by all slices of a network, whose norms are costly
@@ -250,8 +279,9 @@ def regions(
         floats.
 
     Raises:
-        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
-            more than 10^10 regions expected for n0 >= 3.
+        ValueError: If an argument is out of range, or an exact count is out of reach: more than
+            10^10 regions expected for n0 of 3 and 4, or 10^9 for more, with the rank of W_1 for n0
+            in the whole space.
         KeyboardInterrupt: With the counts done so far.
 
     Accuracy and cost: as `nnth.count_regions`.
@@ -298,7 +328,7 @@ def count_table(
         "upper_bound": number(_upper(networks, counts)),
         "stderr": stderr,
         "z": float(z_score(mean - expected, stderr)),
-        "note": note_on_count(len(networks.widths), found, stderr),
+        "note": joined(_note_on_search(counts), note_on_count(len(networks.widths), found, stderr)),
     }
     parameters = networks.parameters() | {
         "domain": domain,
@@ -331,6 +361,12 @@ def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
     return joined(ASYMPTOTIC if layers > 1 else "", on_z)
 
 
+def _note_on_search(counts: Sequence[RegionCounts]) -> str:
+    """Return what is unknown if regions were searched for."""
+    searched = any(c.linear_regions is None for c in counts)
+    return "linear regions and faces are not counted in this dimension" if searched else ""
+
+
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:
     """Return the limits of each coordinate, or None for the whole space, after checking them."""
     if domain not in ("space", "box"):
@@ -346,17 +382,18 @@ class OutOfReachError(ValueError):
     """An exact count would take too long."""
 
 
-def _check_reach(n0: int, widths: Sequence[int]) -> None:
-    if n0 <= 2:
+def _check_reach(n0: int, rank: int, widths: Sequence[int]) -> None:
+    """Raise OutOfReachError if a count takes too long; only `rank` of the n0 inputs matter."""
+    if rank <= 2:
         return
-    estimate = zaslavsky(sum(widths), n0)
-    if n0 <= MAX_N0 and estimate <= MAX_REGIONS:
+    estimate = zaslavsky(sum(widths), rank)
+    walked = rank <= any_dimension.MAX_WALKED_DIMENSION
+    if estimate <= (MAX_REGIONS if walked else MAX_SEARCHED):
         return
     about = f"{estimate:.2g}" if estimate < 10**300 else in_decimal(estimate)
-    about = str(estimate) if estimate < 10**6 else about
-    rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
+    of_rank = f" (rank {rank})" if rank < n0 else ""
     raise OutOfReachError(
-        f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
+        f"n0 must be smaller for an exact count, not {n0}{of_rank}: about {about} regions; "
         "nnth regions along line and along plane count on random slices"
     )
 
@@ -403,7 +440,7 @@ def count_all(
         require_weights((networks.n0, *networks.widths, networks.n_out))
     _point(point, networks.n0)
     if len(networks.widths) > 1 or domain == "box":
-        _check_reach(networks.n0, networks.widths)
+        _check_reach(networks.n0, _most_rank(networks, domain), networks.widths)
     check_memory_of_counts(networks.samples, len(networks.widths), "samples")
 
     assigned = assigned_range(networks.samples)
@@ -427,6 +464,15 @@ def count_all(
     return assigned.record(counts)
 
 
+def _most_rank(networks: Ensemble, domain: Domain) -> int:
+    """Return the number of inputs that matter, before random networks are drawn."""
+    if domain == "box" or networks.n0 <= 2:
+        return networks.n0
+    if networks.given is not None:
+        return any_dimension.rank(networks.given)
+    return min(networks.n0, networks.widths[0])
+
+
 def check_memory_of_counts(counts: int, depth: int, name: str) -> None:
     """Raise MemoryError if `counts` RegionCounts of networks of this depth do not fit."""
     check_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
@@ -444,7 +490,9 @@ def _point(point: ArrayLike | None, n0: int) -> list[float]:
 
 def _is_small(network: Network) -> bool:
     """Whether visiting all cells takes at most a second, so that all counts are available."""
-    return network.n0 <= MAX_N0 and zaslavsky(network.widths[0], network.n0) <= MAX_SMALL
+    neurons = network.widths[0]
+    is_walked = any_dimension.is_walked(network.n0, neurons)
+    return is_walked and zaslavsky(neurons, network.n0) <= MAX_SMALL
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -459,7 +507,9 @@ def expected_count(networks: Ensemble, domain: Domain, box: float) -> float:
     if networks.variances is None:
         return math.nan
     limit = box if domain == "box" else None
-    return expected_regions(networks.n0, networks.widths, **networks.variances, box=limit)
+    # In the whole space no more inputs matter than the first layer has neurons.
+    n0 = networks.n0 if limit else min(networks.n0, networks.widths[0])
+    return expected_regions(n0, networks.widths, **networks.variances, box=limit)
 
 
 def _upper(networks: Ensemble, counts: Sequence[RegionCounts]) -> int:
