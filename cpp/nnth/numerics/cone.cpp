@@ -295,17 +295,19 @@ void Cone::invert(ConeState& state) {
 // Marks the members of the basis whose multipliers are exactly 0, and returns their number.
 std::size_t Cone::mark_zeros(const ConeState& state, std::int64_t id, std::size_t excluded) {
     std::fill(zero_.begin(), zero_.end(), static_cast<unsigned char>(0));
-    const std::size_t most = exact_.subspace(id);
-    if (most == 0) return 0;
-    std::size_t inside = 0;
-    for (std::size_t k = 0; k < dimension_; ++k) {
+    const auto is_known = [&](std::size_t level, std::size_t k) {
         const std::uint32_t i = state.basis[k];
-        const bool known = i < free && i != excluded && exact_.in_subspace(id, ids_[i], signs_[i]);
-        zero_[k] = known ? 0 : 1;
-        inside += known ? 1 : 0;
+        return i < free && i != excluded && exact_.in_subspace(level, ids_[i], signs_[i]);
+    };
+    for (std::size_t level = exact_.levels(id); level > 0; --level) {
+        const std::size_t most = exact_.subspace(level);
+        if (most == 0) continue;
+        std::size_t inside = 0;
+        for (std::size_t k = 0; k < dimension_; ++k) inside += is_known(level, k) ? 1 : 0;
+        if (inside != most) continue;
+        for (std::size_t k = 0; k < dimension_; ++k) zero_[k] = is_known(level, k) ? 0 : 1;
+        return dimension_ - inside;
     }
-    if (inside == most) return dimension_ - inside;
-    std::fill(zero_.begin(), zero_.end(), static_cast<unsigned char>(0));
     return 0;
 }
 

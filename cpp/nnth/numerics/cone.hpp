@@ -39,11 +39,12 @@ class ExactRows {
     virtual void row(std::int64_t id, int sign, IntegerVector& found) = 0;
 
     // A row may lie in a subspace for a reason: then a basis that holds as many rows of the
-    // subspace as it has dimensions has multipliers of exactly 0 elsewhere.
-    // The most dimensions that a subspace with this row has; 0 if no such subspace is known.
-    virtual std::size_t subspace(std::int64_t id) const = 0;
-    // Whether the row of the cone `member`, pushed with `sign`, lies in the subspace of `id`.
-    virtual bool in_subspace(std::int64_t id, std::int64_t member, int sign) const = 0;
+    // subspace as it has dimensions has multipliers of exactly 0 elsewhere. Subspaces are known by
+    // levels; the dimension of that of a level, or more; 0 if none with this row is known.
+    virtual std::size_t levels(std::int64_t id) const = 0;
+    virtual std::size_t subspace(std::size_t level) const = 0;
+    // Whether the row of the cone `member`, pushed with `sign`, lies in the subspace of a level.
+    virtual bool in_subspace(std::size_t level, std::int64_t member, int sign) const = 0;
 };
 
 // A point strictly inside a cone: doubles, unless the cone is too thin for them.

@@ -47,7 +47,8 @@ Search::Search(const Network& network, const Halfspaces& domain, const PatternLa
       pattern_(layout.words()),
       exact_(network, Domain::everything(), layout, pattern_.data()),
       rows_(network.hidden()),
-      spans_(network.hidden()),
+      active_below_(network.hidden()),
+      narrower_(network.hidden()),
       cone_(network.dimension() + (homogeneous_ ? 0 : 1), network.neurons() + domain.size() + 1,
             *this),
       infinity_(network.dimension(), network.neurons() + domain.size(), *this),
@@ -78,19 +79,19 @@ void Search::row(std::int64_t id, int sign, IntegerVector& found) {
 
 // On a cell of the layers below, a layer's rows are combinations of t and of the rows of the active
 // neurons below, and so are those of later layers.
-std::size_t Search::subspace(std::int64_t id) const {
-    if (id < 0) return 0;
-    const Span& span = spans_[static_cast<std::size_t>(id >> 32)];
-    if (span.first == 0) return 0;
-    return span.dimension + (homogeneous_ || at_infinity_only_ ? 0 : 1);
+std::size_t Search::levels(std::int64_t id) const {
+    return id < 0 ? 0 : static_cast<std::size_t>(id >> 32);
 }
 
-bool Search::in_subspace(std::int64_t id, std::int64_t member, int sign) const {
+std::size_t Search::subspace(std::size_t level) const {
+    if (!narrower_[level]) return 0;
+    return active_below_[level] + (homogeneous_ || at_infinity_only_ ? 0 : 1);
+}
+
+bool Search::in_subspace(std::size_t level, std::int64_t member, int sign) const {
     if (member < 0) return member == at_infinity;
-    const auto first =
-        static_cast<std::int64_t>(spans_[static_cast<std::size_t>(id >> 32)].first);
-    const std::int64_t layer = member >> 32;
-    return layer >= first || (layer == first - 1 && sign > 0);
+    const auto layer = static_cast<std::size_t>(member >> 32);
+    return layer >= level || (layer + 1 == level && sign > 0);
 }
 
 // The coordinates of the slice act as a layer below the first, with every neuron active.
@@ -120,13 +121,10 @@ void Search::set_rows(std::size_t layer) {
     rows_[layer].reshape(network_.layer(layer).stride(), dimension);
     add_columns(network_.layer(layer), *below, active_.data(), active_.data(), active_.size(),
                 dimension, biases_[layer], rows_[layer]);
-    if (layer == 0) {
-        spans_[0] = {0, dimension};
-    } else {
-        const Span& below_span = spans_[layer - 1];
-        spans_[layer] =
-            active_.size() < below_span.dimension ? Span{layer, active_.size()} : below_span;
-    }
+    active_below_[layer] = active_.size();
+    std::size_t least = dimension;
+    for (std::size_t l = 1; l < layer; ++l) least = std::min(least, active_below_[l]);
+    narrower_[layer] = layer > 0 && active_.size() < least;
     exact_.enter(layer);
 }
 
@@ -210,7 +208,7 @@ void Search::enter(SearchNode& node, std::size_t layer) {
 // If the cell is unbounded in one of them, so are all cells below.
 void Search::find_constant_rays(SearchNode& node) {
     if (node.recession == Recession::none || node.recession == Recession::constant) return;
-    if (spans_[node.layer].first != node.layer) return;  // the span, and the answer, are as before
+    if (!narrower_[node.layer]) return;  // the answer is as before
     std::vector<std::int64_t> ids;
     for (const std::uint32_t neuron : active_) ids.push_back(neuron_id(node.layer - 1, neuron));
     if (ids.empty() || infinity_.has_ray(ids)) {

@@ -81,8 +81,9 @@ class Search final : private ExactRows {
 
   private:
     void row(std::int64_t id, int sign, IntegerVector& found) override;
-    std::size_t subspace(std::int64_t id) const override;
-    bool in_subspace(std::int64_t id, std::int64_t member, int sign) const override;
+    std::size_t levels(std::int64_t id) const override;
+    std::size_t subspace(std::size_t level) const override;
+    bool in_subspace(std::size_t level, std::int64_t member, int sign) const override;
     void take(const Part& part);
     bool advance(SearchNode& node);  // up to the next neuron that cuts: false if there is none
     void enter(SearchNode& node, std::size_t layer);
@@ -108,13 +109,10 @@ class Search final : private ExactRows {
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     std::vector<AffineRows> biases_, rows_;  // of each layer
-    // The rows of a layer lie in the span of t and of the active rows below the layer `first`, at
-    // most `dimension` of them; `first` is 0 if no such span is smaller than the space.
-    struct Span {
-        std::size_t first = 0;
-        std::size_t dimension = 0;
-    };
-    std::vector<Span> spans_;
+    // The rows of a layer and of all later ones lie in the span of t and of the active rows below
+    // it, whose number is this.
+    std::vector<std::size_t> active_below_;
+    std::vector<bool> narrower_;     // whether that is a smaller span than those of earlier layers
     bool at_infinity_only_ = false;          // whether a question concerns infinity_
     Cone cone_, infinity_;
     ConeRow function_, direction_;  // of the current neuron, and without its constant
