@@ -89,6 +89,19 @@ std::size_t most_bits(const IntegerVector& values) {
     return most;
 }
 
+// A positive multiple of a vector, with a largest entry of 1.
+std::vector<double> nearest_doubles(const IntegerVector& values) {
+    std::vector<double> doubles(values.size());
+    Integer largest;
+    for (const Integer& value : values) {
+        if (value.bits() > largest.bits()) largest = value;
+    }
+    if (largest.sign() == 0) return doubles;
+    if (largest.sign() < 0) largest.negate();
+    for (std::size_t c = 0; c < doubles.size(); ++c) doubles[c] = values[c].ratio(largest);
+    return doubles;
+}
+
 void scale_to_one(std::vector<double>& point) {
     const double scale = power_of_two_scale(point);
     for (double& coordinate : point) coordinate *= scale;
@@ -601,31 +614,31 @@ ConeDecision Cone::split_at(const IntegerVector& witness, const std::vector<Inte
 
 ConeWitness Cone::rounded(IntegerVector point, const ConeRow& function, int sign,
                           std::size_t excluded) {
-    Integer largest;
-    for (const Integer& coordinate : point) {
-        if (coordinate.bits() >= largest.bits()) largest = coordinate;
-    }
-    if (largest.sign() < 0) largest.negate();
-    std::vector<double> doubles(dimension_);
-    for (std::size_t c = 0; c < dimension_; ++c) doubles[c] = point[c].ratio(largest);
+    std::vector<double> doubles = nearest_doubles(point);
     if (inside(doubles, function, sign, excluded, true)) return {std::move(doubles), {}};
     return {std::move(doubles), std::make_shared<const IntegerVector>(std::move(point))};
 }
 
-bool Cone::has_ray(std::span<const std::int64_t> zero) {
+bool Cone::has_ray(const ConeState& state, std::span<const ConeRow> zero) {
     ++exact_answers_;
-    std::vector<IntegerVector> rows = exact_rows(no_row);
-    for (const std::int64_t id : zero) {
-        rows.push_back(exact_row(id, 1));
-        rows.push_back(exact_row(id, -1));
-    }
-    if (rank(rows, dimension_) < dimension_) return true;
+    const std::size_t before = rows_;
+    ConeState start = state;
+    for (const ConeRow& row : zero) push(row, -1, start);
+    const std::vector<IntegerVector> rows = exact_rows(no_row);
     IntegerVector objective(dimension_);
     for (const IntegerVector& row : rows) {
         for (std::size_t c = 0; c < dimension_; ++c) objective[c].add_scaled(row[c], -1, 0);
     }
+    // The basis of a program in doubles is one exchange or none from that of the exact one.
+    objective_ = nearest_doubles(objective);
+    minimize(start, no_row);
+    rows_ = before;
     ConeBasis basis;
-    return nnth::minimize(rows, objective, basis).negative;
+    for (const std::uint32_t member : start.basis) {
+        basis.push_back(member < free ? member : rows.size() + (member - free));
+    }
+    if (nnth::minimize(rows, objective, basis).negative) return true;
+    return rank(rows, dimension_) < dimension_;
 }
 
 }  // namespace nnth

@@ -99,9 +99,9 @@ class Cone {
     // The certain sign of a function at a witness.
     int sign_at(const ConeWitness& witness, const ConeRow& function);
 
-    // Whether the closed cone has a point besides its tip, exactly; with functions, one at which
-    // they are all 0.
-    bool has_ray(std::span<const std::int64_t> zero = {});
+    // Whether the closed cone has a point besides its tip, exactly; with functions that are not
+    // negative on it, one at which they are all 0. Programs start at the state.
+    bool has_ray(const ConeState& state, std::span<const ConeRow> zero = {});
 
     // Programs solved, and answers that needed exact arithmetic.
     std::uint64_t programs() const { return programs_; }

@@ -27,6 +27,15 @@ bool is_homogeneous(const Network& network, const Halfspaces& domain) {
     return domain.size() == 0 && network.bound(network.hidden() - 1).homogeneous;
 }
 
+// The row at infinity: of a finite point the value is the row's without its constant.
+ConeRow linear_part(const ConeRow& row) {
+    ConeRow found = row;
+    found.values.pop_back();
+    found.last_error = row.error;
+    found.per_last = 0;
+    return found;
+}
+
 }  // namespace
 
 void SearchCounts::add(const SearchCounts& other) {
@@ -51,7 +60,7 @@ Search::Search(const Network& network, const Halfspaces& domain, const PatternLa
       narrower_(network.hidden()),
       cone_(network.dimension() + (homogeneous_ ? 0 : 1), network.neurons() + domain.size() + 1,
             *this),
-      infinity_(network.dimension(), network.neurons() + domain.size(), *this),
+      infinity_(network.dimension(), 2 * network.neurons() + domain.size(), *this),
       counts_(network.hidden()) {
     for (const Layer& layer : network.layers()) {
         biases_.emplace_back();
@@ -151,19 +160,6 @@ ConeRow Search::domain_row(std::size_t index) const {
     return found;
 }
 
-namespace {
-
-// The row at infinity: of a finite point the value is the row's without its constant.
-ConeRow linear_part(const ConeRow& row) {
-    ConeRow found = row;
-    found.values.pop_back();
-    found.last_error = row.error;
-    found.per_last = 0;
-    return found;
-}
-
-}  // namespace
-
 SearchNode Search::root() {
     SearchNode node;
     node.cone = cone_.whole_space();
@@ -209,9 +205,12 @@ void Search::enter(SearchNode& node, std::size_t layer) {
 void Search::find_constant_rays(SearchNode& node) {
     if (node.recession == Recession::none || node.recession == Recession::constant) return;
     if (!narrower_[node.layer]) return;  // the answer is as before
-    std::vector<std::int64_t> ids;
-    for (const std::uint32_t neuron : active_) ids.push_back(neuron_id(node.layer - 1, neuron));
-    if (ids.empty() || infinity_.has_ray(ids)) {
+    std::vector<ConeRow> active;
+    for (const std::uint32_t neuron : active_) {
+        set_row(node.layer - 1, neuron);
+        active.push_back(linear_part(function_));
+    }
+    if (active.empty() || infinity_.has_ray(node.infinity, active)) {
         node.recession = Recession::constant;
     }
 }
@@ -293,7 +292,7 @@ void Search::cut_infinity(const SearchNode& node, int side, SearchNode& half) {
         if (at_infinity_.strict) return;
     }
     infinity_.push(direction_, side, half.infinity);
-    if (!infinity_.has_ray()) half.recession = Recession::none;
+    if (!infinity_.has_ray(half.infinity)) half.recession = Recession::none;
 }
 
 void Search::cut_outer(const SearchNode& node, int side, SearchNode& half) {
