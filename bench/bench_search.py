@@ -2,11 +2,11 @@
 
     python bench/bench_search.py --python BIN [--shapes 6-8-8,8-8-8] [--rounds 3]
 
-BIN is the python of an environment with `pip install affinitree==0.23.0 numpy==2.4.6`. Both count the
-same random networks on one thread, in turn, in seconds of the processor; the counts must agree.
-affinitree's tree has the affine map of each region, which nnth does not compute here. Without BIN the
-walk through polytopes is timed beside the search, which is where `any_dimension.MAX_WALKED` comes
-from. Prints a line per shape and appends it to bench/bench_search.csv.
+BIN is the python of an environment with `pip install affinitree==0.23.0 numpy==2.4.6`. Both count
+the same random networks on one thread, in turn, in seconds of the processor; the counts must agree.
+affinitree's tree has the affine map of each region, which nnth does not compute here. Without BIN
+the walk through polytopes is timed beside the search, which is where `any_dimension.MAX_WALKED`
+comes from. Prints a line per shape and appends it to bench/bench_search.csv.
 """
 
 import argparse

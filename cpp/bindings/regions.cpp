@@ -103,8 +103,7 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
 }
 
-py::dict search(const Network& network, const Array& halfspaces, int threads,
-                py::object progress) {
+py::dict search(const Network& network, const Array& halfspaces, int threads, py::object progress) {
     PythonMonitor monitor(std::move(progress));
     const Halfspaces domain(network.dimension(), copied(halfspaces));
     SearchCounts counts;

@@ -182,7 +182,7 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("--samples 0", "samples must be at least 1, not 0"),
         ("--threads -1", "threads must be at least 0, not -1"),
         ("--point 1,2,3", "--point must have 2 coordinates, as --n0 is 2, not 3"),
-        ("--n0 784 --widths 9,9", "n0 must be at most 6 for an exact count, not 784: about"),
+        ("--n0 784 --widths 9,9", "n0 must be smaller for an exact count, not 784"),
         ("--n0 784 --widths 9,9", "nnth regions along line and along plane"),
         ("along plane --n0 1", "n0 must be at least 2 for a plane, not 1"),
         ("--n0 3 --widths 4,4 --plot a.png", "n0 must be 1 or 2 for a picture or cells, not 3"),

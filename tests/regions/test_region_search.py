@@ -1,5 +1,7 @@
 """The search for regions against rational linear programs, and against the walk."""
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ def degenerate(n0: int, widths: tuple[int, ...], seed: int) -> Network:
     rng = np.random.default_rng((n0, *widths, seed))
     sizes = [n0, *widths, 1]
     weights, biases = [], []
-    for n, m in zip(sizes[:-1], sizes[1:], strict=True):
+    for n, m in itertools.pairwise(sizes):
         w = rng.integers(-2, 3, (m, n)) * (rng.random((m, n)) < 0.7) * 1.0
         b = rng.integers(-1, 2, m) * float(seed % 3 > 0)
         if m > 1 and seed % 2:
@@ -175,3 +177,33 @@ def test_an_unknown_count_is_nan_and_the_note_says_so() -> None:
     assert "linear regions" in str(table["note"][0])
     assert table["activation_regions"][0] + 0 == table["unbounded"][0]
     assert table["activation_regions"][0] <= table["upper_bound"][0]
+
+
+# Domains A x <= b.
+
+
+def test_a_file_of_inequalities_is_a_domain(tmp_path: Path) -> None:
+    network = random_network(3, (5, 4), seed=1)
+    a, b = np.vstack([np.eye(3), -np.eye(3)]), np.full(6, 2.0)
+    np.savez(tmp_path / "box.npz", A=a, b=b)
+    np.savetxt(tmp_path / "box.csv", np.column_stack([a, b]), delimiter=",")
+    expected = count_regions(network, domain="box", box=2.0)
+    for name in ("box.npz", "box.csv"):
+        found = count_regions(network, domain=f"polytope:{tmp_path / name}")
+        assert found.layer_regions == expected.layer_regions
+        assert found.bounded == expected.bounded
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"A": np.eye(2), "b": np.ones(2)}, "domain must be in 3 dimensions, as n0 is 3, not 2"),
+        ({"A": np.eye(3), "b": np.ones(2)}, "must have an entry for each of 3 rows of A"),
+        ({"A": np.eye(3)}, "it must hold an array named b"),
+        ({"A": np.vstack([np.eye(3), -np.eye(3)]), "b": np.zeros(6)}, "must have interior points"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, arrays: dict[str, Array], message: str) -> None:
+    np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        count_regions(random_network(3, (4,)), domain=f"polytope:{tmp_path / 'p.npz'}")

@@ -388,8 +388,8 @@ bool Cone::proves_one_side(ConeState& state, const ConeRow& function, std::size_
         residual = residual * slack_of_bounds / (1 - total) + underflow;
         bool certain = true;
         for (std::size_t k = 0; k < dimension_; ++k) {
-            certain = certain && (zero_[k] != 0 ||
-                                  coefficients_[k] > residual * sums[k] * slack_of_bounds);
+            certain = certain &&
+                      (zero_[k] != 0 || coefficients_[k] > residual * sums[k] * slack_of_bounds);
         }
         if (certain || attempt > 0 || defect < 1e-12) return certain;
         invert(state);
@@ -530,8 +530,7 @@ std::vector<IntegerVector> Cone::exact_rows(std::size_t excluded) const {
     return rows;
 }
 
-ConeDecision Cone::decide_exactly(ConeState& state, const ConeRow& function,
-                                  std::size_t excluded) {
+ConeDecision Cone::decide_exactly(ConeState& state, const ConeRow& function, std::size_t excluded) {
     ++exact_answers_;
     const IntegerVector exact = exact_row(function.id, 1);
     const IntegerVector witness = exact_point(state.witness);

@@ -90,10 +90,8 @@ std::vector<std::size_t> pivot_columns(std::vector<Residue> values, std::size_t 
     for (std::size_t row = 0; row < rows && pivots.size() < most; ++row) {
         monitor.check(row, rows);
         const Residue* own = values.data() + row * columns;
-        const std::size_t pivot =
-            static_cast<std::size_t>(std::find_if(own, own + columns,
-                                                  [](Residue entry) { return entry != 0; }) -
-                                     own);
+        const std::size_t pivot = static_cast<std::size_t>(
+            std::find_if(own, own + columns, [](Residue entry) { return entry != 0; }) - own);
         if (pivot == columns) continue;
         pivots.push_back(pivot);
         const Residue inverse = field.inverse(own[pivot]);
@@ -139,8 +137,8 @@ std::vector<std::size_t> basis_columns(const std::vector<double>& values, std::s
     for (std::size_t proven = 0; best.size() < full;) {
         prime = prime_below(prime);
         const PrimeField field(prime);
-        std::vector<std::size_t> pivots = pivot_columns(scaled_residues(values, columns, field),
-                                                        columns, most, field, monitor);
+        std::vector<std::size_t> pivots =
+            pivot_columns(scaled_residues(values, columns, field), columns, most, field, monitor);
         if (pivots.size() > best.size() || proven == 0) best = std::move(pivots);
         proven += 61;
         if (proven > bits_of_minor(values, columns, best.size() + 1)) break;

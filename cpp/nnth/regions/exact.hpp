@@ -91,8 +91,8 @@ class ExactSigns {
     // direction and 0 for a vertex at infinity. Returns a bound of the coordinates' errors.
     double vertex(std::span<const Facet> facets, std::span<double> position);
 
-    // A neuron's map, dimension + 1 integers up to a common positive factor. The pointer holds until
-    // the pattern below changes.
+    // A neuron's map, dimension + 1 integers up to a common positive factor. The pointer holds
+    // until the pattern below changes.
     const Integer* row(std::size_t layer, std::size_t neuron);
 
     // Signs decided so far.

@@ -253,8 +253,7 @@ bool Search::advance(SearchNode& node) {
             poll();
             decision_ = cone_.decide(node.cone, function_);
             if (decision_.sides == Sides::both) return true;
-            layout_.set(pattern_.data(), node.layer, cutting_,
-                        decision_.sides == Sides::positive);
+            layout_.set(pattern_.data(), node.layer, cutting_, decision_.sides == Sides::positive);
         }
         ++counts_.layer_cells[node.layer];
         if (node.layer + 1 == network_.hidden()) return false;
@@ -311,9 +310,8 @@ void Search::find_outer(SearchNode& node) {
     node.beyond.clear();
     while (!node.outer.empty()) {
         const std::size_t index = node.outer.front();
-        const ConeDecision found =
-            cone_.decide(node.cone, domain_row(static_cast<std::size_t>(-2 - cone_.id(index))),
-                         index);
+        const ConeDecision found = cone_.decide(
+            node.cone, domain_row(static_cast<std::size_t>(-2 - cone_.id(index))), index);
         if (found.sides == Sides::both) {
             if (!found.below.exact) node.beyond = found.below.point;
             return;

@@ -113,7 +113,7 @@ class Search final : private ExactRows {
     // it, whose number is this.
     std::vector<std::size_t> active_below_;
     std::vector<bool> narrower_;     // whether that is a smaller span than those of earlier layers
-    bool at_infinity_only_ = false;          // whether a question concerns infinity_
+    bool at_infinity_only_ = false;  // whether a question concerns infinity_
     Cone cone_, infinity_;
     ConeRow function_, direction_;  // of the current neuron, and without its constant
     ConeDecision decision_, at_infinity_;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -55,7 +54,9 @@ def rank(network: Network) -> int:
     return reduced(network)[0].n0
 
 
-def projected(network: Network, columns: Sequence[int], point: Sequence[float]) -> list[Fraction]:
+def projected(
+    network: Network, columns: Sequence[int], point: Sequence[float | Fraction]
+) -> list[Fraction]:
     """Return the point of the reduced network with the same pre-activations, exactly.
 
     It is the solution u of W_1[:, columns] u = W_1 x.
@@ -80,24 +81,6 @@ def projected(network: Network, columns: Sequence[int], point: Sequence[float]) 
         ]
         pivots.append((found, row))
     return [row[-1] for _, row in sorted(pivots, key=lambda entry: entry[0])]
-
-
-def lifted(counts: Any, dimensions: int) -> Any:
-    """Return the counts in a space of `dimensions` more, in which nothing changes.
-
-    A region is unbounded there, a vertex is a flat of that dimension, and volumes are infinite.
-    """
-    if dimensions == 0:
-        return counts
-    measure = counts.zero_cell_measure
-    none = None if counts.vertices is None else 0
-    return replace(
-        counts,
-        bounded=0,
-        vertices=none,
-        edges=counts.vertices if dimensions == 1 else none,
-        zero_cell_measure=measure if np.isnan(measure) else np.inf,
-    )
 
 
 def halfspaces(n0: int, limits: tuple[float, float] | None) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._networks.ensemble import Ensemble, Tasks, ensemble
 from nnth._networks.network import Network, require_relu, require_weights
-from nnth._regions import any_dimension
+from nnth._regions import any_dimension, polytope_domain
 from nnth._regions.arrangement import arrangement
 from nnth._regions.bounds import (
     expected_regions,
@@ -106,7 +106,7 @@ class RegionCounts:
 def count_regions(
     network: Network,
     *,
-    domain: Domain = "space",
+    domain: str = "space",
     box: float = 1.0,
     point: ArrayLike | None = None,
     threads: int = 0,
@@ -125,7 +125,9 @@ def count_regions(
 
     Args:
         network: A network of ReLU layers.
-        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        domain: "space" for R^n0, "box" for the box of half side `box` around 0, or
+            "polytope:FILE" for A x <= b: an `.npz` file with arrays A and b, or a table whose last
+            column is b.
         box: Half the side of the box, R > 0.
         point: The point `(n0,)` whose region is measured; 0 if None.
         threads: The number of threads, 0 for all; the result does not depend on it.
@@ -146,10 +148,10 @@ def count_regions(
     error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some
     5 us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth,
     and from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of
-    32. From n0 = 5 on, unless the walk through polytopes takes less than a second, a search by
-    linear programs counts, in 10 to 50 us per region for any n0; each of its answers is proven by
-    rounding bounds or in exact arithmetic. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by
-    the characteristic polynomial of its arrangement.
+    32. From n0 = 5 on, unless the walk through polytopes takes less than a second, and in polytopes
+    a search by linear programs counts, in 10 to 50 us per region; each of its answers is proven by
+    rounding bounds or in exact arithmetic. One hidden layer with n0 >= 3 and more than 50,000
+    regions in the whole space is counted by the characteristic polynomial of its arrangement.
 
     Example:
         >>> counts = nnth.count_regions(nnth.random_network(2, (8,)))
@@ -159,8 +161,13 @@ def count_regions(
     Source: Zaslavsky (1975) for one hidden layer; Grigsby and Lindsey (2022) for the complex.
     """
     require_relu(network)
+    around: list[float] | list[Fraction] = _point(point, network.n0)
+    if polytope_domain.is_polytope(domain):
+        rows = polytope_domain.inequalities(domain, network.n0)
+        _check_reach(network.n0, network.n0, network.widths)
+        core = core_network(network)
+        return RegionCounts(**any_dimension.search(core, rows, threads, progress))
     limits = check_domain(domain, box)
-    around = _point(point, network.n0)
     one_layer = network.depth == 1 and domain == "space"
     if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
@@ -172,7 +179,7 @@ def count_regions(
     if small is not network:
         around = any_dimension.projected(network, columns, around)
     counts = _count(small, limits, around, threads, progress)
-    return any_dimension.lifted(counts, network.n0 - small.n0)
+    return _lifted(counts, network.n0 - small.n0)
 
 
 def _count(
@@ -188,6 +195,24 @@ def _count(
         return count_core(core, limits, around, threads=threads, progress=progress)
     rows = any_dimension.halfspaces(network.n0, limits)
     return RegionCounts(**any_dimension.search(core, rows, threads, progress))
+
+
+def _lifted(counts: RegionCounts, dimensions: int) -> RegionCounts:
+    """Return the counts in a space of `dimensions` more, in which nothing changes.
+
+    A region is unbounded there, a vertex is a flat of that dimension, and volumes are infinite.
+    """
+    if dimensions == 0:
+        return counts
+    measure = counts.zero_cell_measure
+    none = None if counts.vertices is None else 0
+    return replace(
+        counts,
+        bounded=0,
+        vertices=none,
+        edges=counts.vertices if dimensions == 1 else none,
+        zero_cell_measure=measure if math.isnan(measure) else math.inf,
+    )
 
 
 @lru_cache(maxsize=1)  # shared by all slices of a network, whose norms are costly
@@ -231,7 +256,7 @@ def regions(
     cb: float | None = None,
     cw: float | None = None,
     n0: int | None = None,
-    domain: Domain = "space",
+    domain: str = "space",
     box: float = 1.0,
     point: ArrayLike | None = None,
     samples: int | None = None,
@@ -258,7 +283,9 @@ def regions(
         cb: The bias variance, b_l ~ N(0, cb); 1 if None.
         cw: The weight variance, W_l ~ N(0, cw/n_(l-1)); 2 if None.
         n0: The input dimension; 2 if None.
-        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        domain: "space" for R^n0, "box" for the box of half side `box` around 0, or
+            "polytope:FILE" for A x <= b: an `.npz` file with arrays A and b, or a table whose last
+            column is b.
         box: Half the side of the box, R > 0.
         point: The point `(n0,)` whose region is measured; 0 if None.
         samples: The number of random networks; 1 if None.
@@ -311,14 +338,15 @@ def regions(
 
 def count_table(
     networks: Ensemble,
-    domain: Domain,
+    domain: str,
     box: float,
     point: ArrayLike | None,
     threads: int,
     progress: Progress | None,
 ) -> Table:
     """Return the Table of `regions`."""
-    check_domain(domain, box)
+    polytope = polytope_domain.is_polytope(domain)
+    limits = None if polytope else check_domain(domain, box)
     counts = count_all(networks, domain, box, point, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
     mean, stderr = mean_of(np.array(found))
@@ -331,14 +359,14 @@ def count_table(
         "note": joined(_note_on_search(counts), note_on_count(len(networks.widths), found, stderr)),
     }
     parameters = networks.parameters() | {
-        "domain": domain,
+        "domain": polytope_domain.file_of_domain(domain),
         "box": box if domain == "box" else None,
         "point": None if point is None else _point(point, networks.n0),
     }
     table = one_row(columns | cell_columns(counts), parameters, networks)
-    return table.with_drawing(
-        partial(picture_of, networks, None, check_domain(domain, box), threads)
-    )
+    if polytope:
+        return table
+    return table.with_drawing(partial(picture_of, networks, None, limits, threads))
 
 
 def picture_of(
@@ -429,7 +457,7 @@ def number(value: float) -> float:
 
 def count_all(
     networks: Ensemble,
-    domain: Domain,
+    domain: str,
     box: float,
     point: ArrayLike | None,
     threads: int,
@@ -439,7 +467,9 @@ def count_all(
     if networks.given is None:
         require_weights((networks.n0, *networks.widths, networks.n_out))
     _point(point, networks.n0)
-    if len(networks.widths) > 1 or domain == "box":
+    if polytope_domain.is_polytope(domain):
+        polytope_domain.inequalities(domain, networks.n0)
+    if len(networks.widths) > 1 or domain != "space":
         _check_reach(networks.n0, _most_rank(networks, domain), networks.widths)
     check_memory_of_counts(networks.samples, len(networks.widths), "samples")
 
@@ -464,9 +494,9 @@ def count_all(
     return assigned.record(counts)
 
 
-def _most_rank(networks: Ensemble, domain: Domain) -> int:
+def _most_rank(networks: Ensemble, domain: str) -> int:
     """Return the number of inputs that matter, before random networks are drawn."""
-    if domain == "box" or networks.n0 <= 2:
+    if domain != "space" or networks.n0 <= 2:
         return networks.n0
     if networks.given is not None:
         return any_dimension.rank(networks.given)
@@ -502,9 +532,9 @@ def _mean(values: Sequence[float | None]) -> float:
     return float(np.mean([float(number(v)) for v in known])) if known else math.nan
 
 
-def expected_count(networks: Ensemble, domain: Domain, box: float) -> float:
-    """Return the expected number of activation regions; NaN for a given network."""
-    if networks.variances is None:
+def expected_count(networks: Ensemble, domain: str, box: float) -> float:
+    """Return the expected number of activation regions; NaN for a given network or polytope."""
+    if networks.variances is None or polytope_domain.is_polytope(domain):
         return math.nan
     limit = box if domain == "box" else None
     # In the whole space no more inputs matter than the first layer has neurons.
