@@ -39,7 +39,8 @@ def inequalities(domain: str, n0: int) -> Array:
     text = domain.removeprefix(PREFIX)
     if Path(text).suffix.lower() == ".npz":
         a = as_data(read_file(text, "A", "domain", alone=False), f"A in {text}")
-        b = np.ravel(as_data(read_file(text, "b", "domain", alone=False), f"b in {text}"))
+        limits = read_file(text, "b", "domain", alone=False)
+        b = as_data(np.reshape(limits, (-1, 1)), f"b in {text}")[:, 0]
         if len(b) != len(a):
             raise ValueError(f"b in {text} must have an entry for each of {len(a)} rows of A")
     else:
