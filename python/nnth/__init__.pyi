@@ -33,6 +33,7 @@ from nnth._kernels.kernel import kernel
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
+from nnth._mup import MupTransfer, mup_check, mup_networks, mup_transfer
 from nnth._net import NetworkGram, net, network_gram
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
@@ -102,6 +103,7 @@ __all__ = [
     "LayerSample",
     "MarchenkoPastur",
     "MarginFlow",
+    "MupTransfer",
     "Network",
     "NetworkGram",
     "Prediction",
@@ -150,6 +152,9 @@ __all__ = [
     "max_margin",
     "mp",
     "mp_spectra",
+    "mup_check",
+    "mup_networks",
+    "mup_transfer",
     "named_network",
     "net",
     "net_relations",

@@ -22,7 +22,7 @@ from nnth_cli import main as program
 # it draws samples, or has enough cells to be divided.
 CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
-    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
+    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --x-test u.npy --dtype float32 --depth 3"],
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
@@ -62,6 +62,13 @@ CALLS = {
     "hessian": ["--points 8 --widths 4 --steps 3 --at 0,3", "--points 8 --widths 4 --probes 2"],
     "sharpness path": ["--points 20 --widths 4 --steps 9 --at 0,9"],
     "sharpness scan": ["--points 20 --widths 4 --steps 5 --eta-lambda0 1,3"],
+    "mup check": ["--width 4,8 --depth 2 --points 3 --samples 2 --steps 1"],
+    "mup transfer": [
+        "--data clusters:1:3:4 --points 12 --width 4,8 --steps 2 --samples 2 --batch 5"
+    ],
+    "mup networks": [
+        "--net small.npz --after small2.npz --net large.npz --after large2.npz --x x.npy"
+    ],
     "mp": ["--points 8 --n0 5 --rows 9 --samples 2"],
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes evidence": ["--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
@@ -102,6 +109,9 @@ MORE = {
     "paths moments": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "entropy": ["--set power:2", "--set ball:2", "--set nets --width 4 --samples 9 --points 5"],
 }
+
+# Commands that cannot do without options, or take long.
+NEED_OPTIONS = {"sweep", "verify", "mup networks"}
 
 # Texts that Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(
@@ -178,7 +188,7 @@ def test_no_cell_is_a_python_object(
         assert not OF_PYTHON.search(out + err), out + err
 
 
-@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - NEED_OPTIONS))
 def test_a_command_runs_without_options(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "KernelFit": lambda: nnth.rkhs_fit(X, Y, ridge=0.1, x_test=X[:3]),
     "LayerSample": lambda: nnth.sample_layers(X, "tanh", widths=(8,), samples=64),
     "MarginFlow": lambda: nnth.margin(X, np.array([1.0, 1.0, -1.0, -1.0])),
+    "MupTransfer": lambda: nnth.mup_transfer("clusters:1:3:4", width=(4, 8), steps=2),
     "Network": lambda: NETWORK,
     "NetworkGram": lambda: nnth.network_gram(X, NETWORK, y=Y, by_layer=True, full=True),
     "Prediction": lambda: nnth.predict(X, Y, X[:2], samples=4, width=8, times=(1.0, np.inf)),

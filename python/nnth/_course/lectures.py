@@ -175,6 +175,11 @@ COURSE: Final = (
         "the tangent kernel off the diagonal",
         "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
     ),
+    (
+        "-",
+        "how far layers move, as a power of the width: maximal update parametrization",
+        "nnth mup check --samples 6",
+    ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
     (
         "12/5",

@@ -44,6 +44,9 @@ SCALINGS_DATA: Final = Streams(2**33, 2**32)
 
 QUADRATIC_DATA: Final = Streams(2**33)
 
+MUP_INPUTS: Final = Streams(2**33)
+MUP_TARGETS: Final = Streams(2**33 + 1)
+
 # Trainings whose curvature is measured: a stream for each epoch, of at most 10^9 steps.
 BATCHES: Final = Streams(2**35, 10**9)
 # Noise of the trainings of random networks: that of network s is stream s of these.
@@ -86,6 +89,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "rates training": (SAMPLES, SCALINGS_DATA),
         "rates training on given data": (SAMPLES, *_DATA),
         "quadratic": (SAMPLES, QUADRATIC_DATA),
+        "mup": (SAMPLES, MUP_INPUTS, MUP_TARGETS),
         "hessian": (*_TRAINING, HESSIAN_START, HESSIAN_PROBES),
         "sharpness": (*_TRAINING, SHARPNESS_START),
         "classes": (*_TRAINING, CLASS_PROBES, CLASS_START),
