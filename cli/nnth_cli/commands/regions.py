@@ -19,6 +19,14 @@ Domain = Annotated[
     Literal["space", "box"],
     typer.Option(help="Count in the whole space, or in a box of half side --box."),
 ]
+CountedDomain = Annotated[
+    str,
+    typer.Option(
+        help="Count in the whole space, in a box of half side --box, or where A x <= b: FILE is an "
+        ".npz with A and b, or a table whose last column is b.",
+        metavar="space|box|polytope:FILE",
+    ),
+]
 Box = Annotated[float, typer.Option(help="R, half the side of --domain box.", metavar="R")]
 Color = Annotated[
     Literal["gradient", "layer", "pattern", "active"],
@@ -71,7 +79,7 @@ class NetOptions:
 
 def check_box(call: Call, domain: str) -> None:
     """Raise ValueError for --box without --domain box."""
-    if "--box" in call.given and domain == "space":
+    if "--box" in call.given and domain != "box":
         raise ValueError("--box must come with --domain box")
 
 
@@ -90,7 +98,7 @@ def with_picture(
 def count(
     nets: NetOptions,
     n0: options.InputDimension = 2,
-    domain: Domain = "space",
+    domain: CountedDomain = "space",
     box: Box = 1.0,
     point: Annotated[
         Any,
@@ -111,14 +119,17 @@ def count(
     random networks, on average:  the same in the whole space, in the limit of large widths
 
     An activation region is a cell on which the pattern of active neurons is constant; a linear
-    region is a maximal connected set of one gradient. Counts are exact for n0 up to 6, also if
+    region is a maximal connected set of one gradient. Counts are exact for any n0, also if
     hyperplanes are parallel, concurrent or equal and neurons are dead; exact_signs is the number of
-    signs that needed exact arithmetic. With several --samples, counts are means with a standard
-    error and z. zero_cell_measure, the length, area or volume of the region around --point, has a
-    relative error below 1e-10. --save writes the cells of the box or of the picture: polygons,
+    signs that needed exact arithmetic. In the whole space only the rank of W_1 matters, not n0.
+    From n0 = 5 on, unless it takes less than a second, faces and linear regions are not counted.
+    With several --samples, counts are means with a standard error and z. zero_cell_measure, the
+    length, area or volume of the region around --point, has a relative error below 1e-10. --save
+    writes the cells of the box or of the picture: polygons,
     affine maps, patterns.
 
-    A region takes 0.5 to 2 us in the plane and some 5 us for n0 = 3; from 20 layers on 1 ms.
+    A region takes 0.5 to 2 us in the plane, some 5 us for n0 = 3 and 10 to 50 us for more; from 20
+    layers on 1 ms.
 
     \b
     Source: Zaslavsky (1975); Montufar (2017); Serra et al. (2018);
@@ -133,9 +144,11 @@ def count(
 
     place = None
     if call.plot is not None or save is not None:
+        if domain.startswith("polytope:"):
+            raise ValueError("--plot and --save must come with --domain space or box")
         from nnth._regions import pictures
 
-        place = pictures.place(networks, domain=domain, box=box)
+        place = pictures.place(networks, domain="box" if domain == "box" else "space", box=box)
     table = count_table(networks, domain, box, point, **call.work)
     return with_picture(call, table, place, color, save)
 

@@ -96,6 +96,10 @@ class ExactSigns {
     // direction and 0 for a vertex at infinity. Returns a bound of the coordinates' errors.
     double vertex(std::span<const Facet> facets, std::span<double> position);
 
+    // A neuron's map, dimension + 1 integers up to a common positive factor. The pointer holds
+    // until the pattern below changes.
+    const Integer* row(std::size_t layer, std::size_t neuron);
+
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }
 
@@ -112,7 +116,6 @@ class ExactSigns {
     const std::vector<std::int64_t>& scales();
     std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()
 
-    const Integer* row(std::size_t layer, std::size_t neuron);
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
 

@@ -63,7 +63,9 @@ def telgarsky(run: Run) -> list[Statement]:
     k = 16
     network = named_network(f"telgarsky:{k}")
     inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
-    counted = count_regions(network, threads=run.threads).linear_regions
+    counts = count_regions(network, threads=run.threads)
+    assert counts.linear_regions is not None
+    counted = counts.linear_regions
     return [
         Statement(
             LECTURE,
