@@ -42,6 +42,10 @@ RATES_TARGETS: Final = Streams(2**34)
 RATES_INPUTS: Final = Streams(2**35)
 SCALINGS_DATA: Final = Streams(2**33, 2**32)
 
+# Learning curves on the sphere: the target of sample s, and its test points.
+RKHS_TARGETS: Final = Streams(2**33, 2**32)
+RKHS_TEST_POINTS: Final = Streams(2**34, 2**32)
+
 QUADRATIC_DATA: Final = Streams(2**33)
 
 # Trainings whose curvature is measured: a stream for each epoch, of at most 10^9 steps.
@@ -96,5 +100,6 @@ USED_TOGETHER: Final = MappingProxyType(
         "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
+        "rkhs curve": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
     }
 )
