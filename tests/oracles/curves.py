@@ -106,11 +106,14 @@ def curve(
     def total(function):  # type: ignore[no-untyped-def]
         if exact:
             return mp.fsum(
-                mp.mpf(int(round(n))) * function(v) for n, v in zip(counts, values, strict=True)
+                mp.mpf(round(n)) * function(v) for n, v in zip(counts, values, strict=True)
             )
-        return math.fsum((counts * function(values)).tolist())
+        return float(np.sum(counts * function(values)))
 
-    low, high = one(-700), mp.log(total(lambda v: v) + r) if exact else math.log(total(lambda v: v) + r)
+    low, high = (
+        one(-700),
+        mp.log(total(lambda v: v) + r) if exact else math.log(total(lambda v: v) + r),
+    )
     exponential = mp.exp if exact else math.exp
     for _ in range(150 if exact else 80):
         middle = (low + high) / 2

@@ -138,9 +138,9 @@ def radial_levels(scale: float, d: int, levels: int) -> Levels:
             break
         count *= 2
     first = math.exp(-most) / float(np.exp(logs - most).sum())
-    values = np.cumprod(np.concatenate(([first], ratios[: levels - 1])))
+    values = np.asarray(first * np.cumprod(np.concatenate(([1.0], ratios[: levels - 1]))))
     sizes = most + float(np.argmax(logs)) + 2.0 + np.arange(levels)
-    return Levels(values, 4.0 * _EPS * sizes * values + _TINY, 1.0)
+    return Levels(values, np.asarray(4.0 * _EPS * sizes * values + _TINY), 1.0)
 
 
 def _bessel_ratios(c: float, d: int, count: int) -> Floats:

@@ -14,7 +14,7 @@ from nnth._kernels.kernel import Ntk
 from nnth._kernels.protocol import SphereKernel
 from nnth._kernels.sphere import gegenbauer, multiplicities
 from nnth._rkhs.spectrum import MAX_DIMENSION, MAX_NORM
-from nnth._rkhs.sphere_theory import MOST_LEVELS, Expectation, expectations
+from nnth._rkhs.sphere_theory import MOST_LEVELS, Expectation, check_rank, expectations
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_nonnegative
 from nnth._runtime.memory import check_memory
@@ -58,8 +58,8 @@ def rkhs_sphere_curve(
 ) -> Table:
     """Return the test error of kernel ridge regression on the sphere as a function of the size.
 
-    The fit f = argmin sum_i (y_i - f(x_i))^2 + ridge `|f|^2` has N points x_i, uniform on the sphere,
-    and y_i = f*(x_i) + noise. With the eigenvalues lambda_k and multiplicities N(d, k) of
+    The fit f = argmin sum_i (y_i - f(x_i))^2 + ridge `|f|^2` has N points x_i, uniform on the
+    sphere, and y_i = f*(x_i) + noise. With the eigenvalues lambda_k and multiplicities N(d, k) of
     `nnth.rkhs_spectrum`, and a target f* whose part of degree k has the mean square w_k::
 
         N = sum_k N(d, k) L_k + ridge/kappa,   L_k = lambda_k/(lambda_k + kappa)
@@ -127,8 +127,8 @@ def rkhs_sphere_curve(
         most = max(sizes)
         needed = 8 * (most * (2 * most + TEST_POINTS) + d * (most + TEST_POINTS))
         check_memory(needed, "sizes must be smaller with samples: their kernel matrices would")
-    if not samples:
-        validated()
+    check_rank(chosen, d, radius, ridge, max(sizes))
+    validated()
     levels = sorted(weights)
     power = np.array([weights[level] for level in levels])
     found = expectations(chosen, d, radius, levels, power, label_noise, ridge, sizes)
@@ -137,7 +137,8 @@ def rkhs_sphere_curve(
         problem = _Problem(chosen, d, radius, levels, power, label_noise, ridge, sizes, threads)
         drawn = sample_in_parts(problem.draw(seed, samples, progress), samples)
         errors = np.array(drawn)
-    columns = _columns(found, levels, sizes, errors, d, ridge)
+    columns = _columns(found, levels, sizes, errors, d, chosen.decay(d))
+    notes = [_note_on_samples(errors, i) for i in range(len(sizes))]
     parameters: dict[str, Any] = {**chosen.parameters, "n0": d, "norm": radius}
     parameters |= {
         "target": ",".join(f"{level}:{weights[level]:g}" for level in levels),
@@ -146,21 +147,24 @@ def rkhs_sphere_curve(
         "samples": samples,
     }
     meta = Meta("rkhs curve", parameters, seed if samples else None)
-    return Table(columns, meta, plot=_picture(columns, sizes))
+    return Table(columns, meta, plot=_picture(columns, sizes, notes))
 
 
 def _weights(target: Target) -> dict[int, float]:
     """Return the weight of each level, after checks."""
     weights: dict[int, float] = {}
     for level, weight in target.items() if isinstance(target, Mapping) else target:
-        level = check_integer("target's levels", level, 0, MOST_LEVELS - 1)
+        if not isinstance(level, int | np.integer):
+            raise ValueError(f"target must have whole numbers as levels, not {level!r}")
+        if not 0 <= level < MOST_LEVELS:
+            raise ValueError(f"target must have levels from 0 to {MOST_LEVELS - 1}, not {level}")
         if level in weights:
             raise ValueError(f"target must have each level once, not level {level} twice")
         if not 0.0 <= weight <= _LARGEST:
             raise ValueError(
                 f"target must have weights from 0 to {_LARGEST:g}, not {weight:g} at level {level}"
             )
-        weights[level] = float(weight)
+        weights[int(level)] = float(weight)
     if not weights:
         raise ValueError("target must have at least one level, not none")
     return weights
@@ -203,8 +207,8 @@ class _Problem:
     def _errors(self, seed: int, sample: int) -> Floats:
         """Return the mean square errors of the fits of a sample on its test points.
 
-        The smaller training sets are the first points of the largest. NaN where the matrix K + ridge
-        is singular to rounding.
+        The smaller training sets are the first points of the largest. NaN where the matrix
+        K + ridge is singular to rounding.
         """
         from scipy.linalg import lapack
 
@@ -262,7 +266,7 @@ class _Problem:
 
 def _polynomial(d: int, level: int, t: Floats) -> Floats:
     """Return P_k(t) of the shape of t."""
-    return gegenbauer(d, level + 1, t.ravel())[level].reshape(t.shape)
+    return np.asarray(gegenbauer(d, level + 1, t.ravel())[level].reshape(t.shape))
 
 
 def _columns(
@@ -271,7 +275,7 @@ def _columns(
     sizes: list[int],
     errors: Floats | None,
     d: int,
-    ridge: float,
+    decay: float,
 ) -> dict[str, Any]:
     theory = np.array([one.error for one in found])
     learned = np.array([one.learnability for one in found])
@@ -290,20 +294,22 @@ def _columns(
     columns["kappa_error"] = np.array([one.kappa_error for one in found])
     columns["theory_error"] = theory_error
     columns["note"] = [
-        joined(_note_on_theory(d, ridge, one), _note_on_samples(errors, i))
+        joined(_note_on_theory(decay, d, one), _note_on_samples(errors, i))
         for i, one in enumerate(found)
     ]
     return columns
 
 
-def _note_on_theory(d: int, ridge: float, found: Expectation) -> str:
+def _note_on_theory(decay: float, d: int, found: Expectation) -> str:
     if math.isnan(found.kappa):
         return "kappa is not known: eigenvalues of its size are below their errors"
     if math.isinf(found.error):
-        return "as many points as eigenvalues that are not 0: the error is infinite"
+        return "the error is infinite: there are as many points as eigenvalues that are not 0"
     if d <= _SMALL_DIMENSION:
-        return f"theory is of large n0, and can be wrong by a factor at n0 = {d}"
-    return "" if ridge else "theory is of large n0, and less good without a ridge"
+        return f"theory is of large n0, and may be wrong by a factor at n0 = {d}"
+    if math.isinf(decay):
+        return f"theory is of large n0 or slow decay of eigenvalues, and may be low at n0 = {d}"
+    return ""
 
 
 def _note_on_samples(errors: Floats | None, i: int) -> str:
@@ -314,16 +320,18 @@ def _note_on_samples(errors: Floats | None, i: int) -> str:
     return note_on_z(len(errors), float(skewness(errors[:, i])))
 
 
-def _picture(columns: Mapping[str, Any], sizes: list[int]) -> Lines:
+def _picture(columns: Mapping[str, Any], sizes: list[int], notes: list[str]) -> Lines:
     order = np.argsort(sizes, kind="stable")
     at = np.array(sizes, dtype=np.float64)[order]
     mean, stderr = columns["mean"][order], columns["stderr"][order]
     seen = np.isfinite(mean)
     points = (("mean of samples", at[seen], mean[seen], stderr[seen]),) if seen.any() else ()
+    hollow = np.array([bool(note) for note in notes])[order][seen]
     left = int((~seen).sum()) if seen.any() else 0
     return Lines(
         lines=(("theory", at, columns["theory"][order]),),
         points=points,
+        hollow=(hollow,) if seen.any() else (),
         log_x=True,
         log_y=True,
         x_label="training points $N$",

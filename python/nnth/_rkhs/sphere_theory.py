@@ -1,7 +1,7 @@
 """The expected error of kernel ridge regression on the sphere, from the eigenvalues of the kernel.
 
-All levels count. Those beyond the computed ones have together the trace K(x, x) less the sum over the
-computed levels, and decrease from the last of these as the smoothness of the kernel determines.
+All levels count. Those beyond the computed ones have together the trace K(x, x) less the sum over
+the computed levels, and decrease from the last of these as the smoothness of the kernel determines.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _EPS: Final = float(np.finfo(float).eps)
 _SMALL: Final = 1e-10  # relative error of kappa at which no more levels are computed
 _UNKNOWN: Final = 0.1  # relative error of kappa from which on it is unknown
 _BISECTIONS: Final = 200
+_LARGEST_RIDGE: Final = 1e200  # relative to K(x, x)
 _LEAST_KAPPA: Final = 1e-290  # relative to K(x, x)
 _NODES: Final = 40  # of the integral over the levels beyond
 _PRECISE: Final = 1e-3  # relative error of an eigenvalue that the levels beyond start from
@@ -202,16 +203,12 @@ def expected(
 
         error = (N/D) sum_k (1 - L_k)^2 weight_k + noise (sum L^2)/D
 
-    Raises ValueError if ridge is 0 and the size exceeds the number of eigenvalues that are not 0.
     Source: Canatar et al. (2021), eqs. 4 and 5; Simon et al. (2021), eqs. 6 to 10.
     """
     n, unit = float(size), spectrum.scale or 1.0
+    if ridge > _LARGEST_RIDGE * unit:
+        raise ValueError(f"ridge must be at most {_LARGEST_RIDGE:g} K(x, x), not {ridge:g}")
     r = ridge / unit
-    if ridge == 0.0 and n > spectrum.rank:
-        raise ValueError(
-            f"ridge must be above 0 for a size of {size}, above the {spectrum.rank:.0f} eigenvalues "
-            "that are not 0, not 0"
-        )
     if ridge == 0.0 and n == spectrum.rank:
         return _interpolated(spectrum, levels, weights, noise)
     k = _kappa(spectrum, r, n)
@@ -221,8 +218,8 @@ def expected(
     truncated = sums.truncated / d
     apart = rounding + truncated
     if not apart < _UNKNOWN:
-        unknown = np.full(len(levels), math.nan)
-        return Expectation(*([math.nan] * 4), unknown, truncated if truncated > rounding else 0.0)
+        nan, unknown = math.nan, np.full(len(levels), math.nan)
+        return Expectation(nan, nan, nan, nan, unknown, truncated if truncated > rounding else 0.0)
     values, errors = spectrum.values[levels], spectrum.errors[levels]
     learned, left = values / (values + k), k / (values + k)
     bias = weights * left**2
@@ -306,6 +303,24 @@ class _Sums:
             spectrum.counts, values / (values + k), out=np.zeros(len(values)), where=values > 0.0
         )
         return float(learned.sum()) + float((tail.shares / (tail.values + k)).sum())
+
+
+def check_rank(kernel: SphereKernel, d: int, norm: float | None, ridge: float, size: int) -> None:
+    """Raise ValueError for ridge = 0 with more points than eigenvalues that are not 0."""
+    if ridge or not (
+        isinstance(kernel, NetworkKernel) and polynomial(kernel.network.act.expression)
+    ):
+        return
+    count = _FIRST_LEVELS
+    while not (spectrum := sphere_spectrum(kernel, d, norm, count)).finite:
+        if count == MOST_LEVELS:
+            return
+        count = min(2 * count, MOST_LEVELS)
+    if size > spectrum.rank:
+        raise ValueError(
+            f"ridge must be above 0 for a size of {size}, not 0: the kernel has "
+            f"{spectrum.rank:.0f} eigenvalues that are not 0"
+        )
 
 
 def expectations(
