@@ -4,7 +4,7 @@ Each command shows its formula, source and examples in its own --help.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -97,6 +97,19 @@ def fit(
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
+    select: Annotated[
+        Any,
+        typer.Option(
+            help="Hyperparameters to select, of cw, cb, depth, length (S of rbf:S) and ridge; "
+            "their options say where the search starts.",
+            parser=options.parse_names,
+            metavar="NAME,...",
+        ),
+    ] = None,
+    criterion: Annotated[
+        Literal["evidence", "leave-one-out"],
+        typer.Option(help="What --select makes best."),
+    ] = "evidence",
     save: options.Save = None,
     *,
     call: Call,
@@ -117,21 +130,26 @@ def fit(
     prediction. --plot draws targets against leave-one-out predictions, or for inputs of one
     dimension with --x-test the function f with its standard deviation.
 
+    With --select the values of cw, cb, depth, length or ridge are those of a local optimum of the
+    log marginal likelihood or of loo_error, with standard errors from the Hessian of the former.
+
     \b
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
     Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
+             nnth rkhs fit --x diabetes --kernel ntk --select cw,cb,ridge
              nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
     """
     call.check_target("--save", save, (".npz",))
-    call.check_together(needs=[("--y-test", ("--x-test",))])
+    call.check_together(needs=[("--y-test", ("--x-test",)), ("--criterion", ("--select",))])
     _check_kernel(call, kernel)
     from nnth._rkhs.fit import rkhs_fit
 
     assert x is not None
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     tests: dict[str, Any] = {"x_test": x_test, "y_test": y_test}
+    search: dict[str, Any] = {"select": select or (), "criterion": criterion}
     with call.interrupted_at_once():
-        found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **call.work)
+        found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **search, **call.work)
     if save is not None:
         found.save(save)
     return found.table()

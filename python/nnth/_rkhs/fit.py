@@ -17,6 +17,7 @@ from nnth._kernels.kernel import Ntk
 from nnth._kernels.protocol import DataKernel
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
 from nnth._rkhs.regression import Regression, regression
+from nnth._rkhs.selection import Criterion, Selection, selected
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.typing import Floats, Progress
@@ -42,6 +43,7 @@ class KernelFit(Result):
         ridge: The ridge.
         solution: The arrays of the solution.
         meta: The parameters of the computation.
+        selection: The hyperparameters that were selected, or None.
     """
 
     x: Floats
@@ -52,6 +54,7 @@ class KernelFit(Result):
     ridge: float
     solution: Regression
     meta: Meta
+    selection: Selection | None = None
 
     @property
     def alpha(self) -> Floats:
@@ -138,6 +141,8 @@ class KernelFit(Result):
             "condition": np.full(outputs, found.condition),
             "error": found.error,
         }
+        if self.selection is not None:
+            columns |= self.selection.columns(outputs)
         return Table(columns, self.meta, plot=self._picture())
 
     def arrays(self) -> dict[str, Floats]:
@@ -184,6 +189,8 @@ def rkhs_fit(
     cb: float | None = None,
     cw: float | None = None,
     ntk: Ntk = "ntk",
+    select: Sequence[str] = (),
+    criterion: Criterion = "evidence",
     threads: int = 0,
     progress: Progress | None = None,
 ) -> KernelFit:
@@ -213,6 +220,14 @@ def rkhs_fit(
         cb: Bias variance, as in `nnth.kernel`.
         cw: Weight variance, as in `nnth.kernel`.
         ntk: NTK convention, as in `nnth.kernel`.
+        select: Names of hyperparameters to select, of cw, cb, depth and ridge for a network, and of
+            length, the S of rbf:S and laplace:S, and ridge; the given values are where the search
+            starts. The optimum is local: the best of three starts, from 1, 5 and 1/5 times the
+            given values (0.01 for a variance of 0), by L-BFGS-B in logarithms with differences of
+            exact values; the depth climbs by single layers. Bounds: cw 1e-4 to 1e4, cb 1e-8 to 1e4,
+            length 1e-4 to 1e6, depth 1 to 50, ridge 1e-10 to 100 times the mean square of y.
+        criterion: "evidence", the log marginal likelihood, summed over outputs, or "leave-one-out",
+            the mean square of leave-one-out errors.
         threads: Number of threads for the kernel, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
 
@@ -225,7 +240,10 @@ def rkhs_fit(
         gradient, the largest derivative of the objective along any K(z, .) of a training or test
         point, relative to that at f = 0: 0 by the representer theorem; residual of the linear
         system over the largest target; condition, `|A|_1 |A^-1|_1` of A = K + ridge; error, an
-        estimate of the largest error of a prediction.
+        estimate of the largest error of a prediction. With `select` also selected_NAME and, from
+        the Hessian of the evidence, NAME_stderr of each; criterion_value; criterion_gradient, its
+        largest derivative by the logarithm of a selected value that is not at a bound; evaluations
+        of the criterion; note, which names values at a bound.
 
     Raises:
         ValueError: For arguments out of range, and for a matrix that is singular to rounding.
@@ -246,7 +264,13 @@ def rkhs_fit(
     inputs, targets = _data(x, y)
     tests, answers = _tests(inputs, targets, x_test, y_test)
     _check(inputs, targets, ridge)
-    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
+    chosen = kernel_of(kernel, act, **network)
+    selection = None
+    if select:
+        asked: dict[str, Any] = {"select": select, "criterion": criterion, "threads": threads}
+        selection = selected(inputs, targets, kernel, act, ridge=ridge, **network, **asked)
+        chosen, ridge = selection.kernel, selection.ridge
     data = inputs if tests is None else np.concatenate((inputs, tests))
     rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
     parameters = {
@@ -258,12 +282,13 @@ def rkhs_fit(
         "ridge": ridge,
         "points": len(inputs),
         "n0": inputs.shape[1],
+        "select": ",".join(select) or None,
+        "criterion": criterion if select else None,
     }
     with factoring(len(targets)):
         found = regression(rows, targets, ridge)
-    return KernelFit(
-        inputs, targets, tests, answers, chosen, ridge, found, Meta("rkhs fit", parameters)
-    )
+    meta = Meta("rkhs fit", parameters)
+    return KernelFit(inputs, targets, tests, answers, chosen, ridge, found, meta, selection)
 
 
 @serial_blas
