@@ -149,6 +149,19 @@ def test_a_value_that_the_data_do_not_determine_says_so() -> None:
     assert "the evidence hardly depends on length here" in row.table()["note"][0]
 
 
+def test_one_of_two_variances_can_be_given() -> None:
+    """C_b and C_w are given together elsewhere, as the critical pair has both."""
+    x = inputs(20)
+    y = np.sin(x[:, 0])
+    for words in ({"cb": 0.1}, {}):
+        row = rkhs_fit(x, y, "nngp", ridge=0.1, select=("cw",), **words).table()
+        assert row.meta.parameters["cb"] == words.get("cb", 0.0)
+    row = rkhs_fit(x, y, "nngp", "tanh", cw=2.0, ridge=0.1, select=("cb",)).table()
+    assert row.meta.parameters["cw"] == 2.0
+    with pytest.raises(ValueError, match="cw must be given where cb is"):
+        rkhs_fit(x, y, "nngp", cb=0.1, ridge=0.1, select=("ridge",))
+
+
 def test_several_outputs_add() -> None:
     x = inputs(30)
     y = np.stack((np.sin(x[:, 0]), x[:, 1]), axis=1) + 0.1 * normals(2, 2, 60).reshape(30, 2)

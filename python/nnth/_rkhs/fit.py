@@ -265,9 +265,10 @@ def rkhs_fit(
     tests, answers = _tests(inputs, targets, x_test, y_test)
     _check(inputs, targets, ridge)
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
-    chosen = kernel_of(kernel, act, **network)
     selection = None
-    if select:
+    if not select:
+        chosen = kernel_of(kernel, act, **network)
+    else:
         asked: dict[str, Any] = {"select": select, "criterion": criterion, "threads": threads}
         selection = selected(inputs, targets, kernel, act, ridge=ridge, **network, **asked)
         chosen, ridge = selection.kernel, selection.ridge

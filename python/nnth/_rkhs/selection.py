@@ -98,8 +98,9 @@ def selected(
     """Return the hyperparameters of a local optimum of the criterion.
 
     Starts from the given values, and from 5 times and a fifth of them; a variance of 0 starts from
-    0.01, and a ridge of 0 from a thousandth of the mean square of y. The depth climbs, one layer at
-    a time, as long as the optimum over the other values improves.
+    0.01, C_w from 1 where only C_b is given, and a ridge of 0 from a thousandth of the mean square
+    of y. The depth climbs, one layer at a time, as long as the optimum over the other values
+    improves.
 
     Args:
         x: Inputs `(m, n_0)`.
@@ -157,6 +158,10 @@ def _problem(
             raise ValueError(f"select must name {', '.join(known)} for kernel {kernel}, not {name}")
         if list(select).count(name) > 1:
             raise ValueError(f"select must name {name} once, not twice")
+    if cb is not None and cw is None and "cw" in select:
+        cw = 1.0
+    if cw is not None and cb is None and "cb" in select:
+        cb = 0.0
     first = named_kernel(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     mean_square = float(np.mean(y * y))
     if "ridge" in select and mean_square == 0.0:
@@ -171,7 +176,8 @@ def _problem(
     def build(values: dict[str, float]) -> DataKernel:
         if not network:
             return named_kernel(f"{kind}:{values['length']!r}")
-        fixed: dict[str, Any] = {"cb": cb, "cw": cw, "depth": depth}
+        fixed: dict[str, Any] = {name: first.parameters[name] for name in ("cb", "cw")}
+        fixed["depth"] = depth
         fixed |= {name: values[name] for name in fixed if name in select}
         return named_kernel(kernel, act, ntk=ntk, **fixed | {"depth": int(fixed["depth"])})
 
