@@ -34,7 +34,6 @@ _STEP: Final = 5e-4  # of first differences, in logarithms
 _WIDE_STEP: Final = 1e-2  # of second differences
 _AT_BOUND: Final = 1e-6
 _VAGUE: Final = 2.0  # standard error of a logarithm
-_WORSE: Final = 1e10  # in place of the criterion where the matrix is singular to rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +217,7 @@ class _Problem:
         depth = int(self.start.get("depth", 1))
         starts = [np.log([self.start[name] for name in self.free]) + math.log(c) for c in STARTS]
         best, at = self._best(depth, starts if self.free else starts[:1])
-        if best >= _WORSE:
+        if math.isinf(best):
             raise ValueError(
                 "ridge must be above the rounding of the kernel matrix, which is singular to "
                 "rounding at all starting values"
@@ -246,9 +245,19 @@ class _Problem:
         from scipy.optimize import minimize
 
         limits = np.log([self.bounds[name] for name in self.free])
+        start = np.clip(start, limits[:, 0], limits[:, 1])
+        first = self._objective(depth, start)
+        if math.isinf(first):
+            return first, start
+
+        def bounded(at: Floats) -> float:
+            # The line search steps back from a barrier of the size of other values.
+            value = self._objective(depth, at)
+            return value if math.isfinite(value) else first + 1.0 + abs(first)
+
         done = minimize(
-            lambda at: self._objective(depth, at),
-            np.clip(start, limits[:, 0], limits[:, 1]),
+            bounded,
+            start,
             jac=lambda at: self._gradient(depth, at),
             method="L-BFGS-B",
             bounds=limits,
@@ -264,7 +273,7 @@ class _Problem:
             apart = np.zeros(len(at))
             apart[i] = _STEP
             ends = (self._objective(depth, at + apart), self._objective(depth, at - apart))
-            if max(ends) < _WORSE:
+            if math.isfinite(max(ends)):
                 found[i] = (ends[0] - ends[1]) / (2.0 * _STEP)
         return found
 
@@ -274,10 +283,13 @@ class _Problem:
         return values
 
     def _objective(self, depth: int, at: Floats) -> float:
-        """Return -evidence/m, or half the logarithm of the leave-one-out error, at logarithms."""
+        """Return -evidence/m, or half the logarithm of the leave-one-out error, at logarithms.
+
+        It is infinite where the matrix is singular to rounding.
+        """
         value = self._criterion(self._values(depth, at))
         if not math.isfinite(value):
-            return _WORSE
+            return math.inf
         if self.criterion == "evidence":
             return -value / len(self.y)
         return 0.5 * math.log(max(value, float(np.finfo(float).tiny)))
