@@ -33,6 +33,7 @@ from nnth._kernels.kernel import kernel
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
+from nnth._mup import MupTransfer, mup_check, mup_networks, mup_transfer
 from nnth._net import NetworkGram, net, network_gram
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
@@ -66,6 +67,8 @@ from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
 from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.distance import regions_distance
+from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
@@ -103,12 +106,14 @@ __all__ = [
     "LayerSample",
     "MarchenkoPastur",
     "MarginFlow",
+    "MupTransfer",
     "Network",
     "NetworkGram",
     "Prediction",
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "RegionMeasures",
     "SharpnessPath",
     "Statement",
     "Table",
@@ -151,6 +156,9 @@ __all__ = [
     "max_margin",
     "mp",
     "mp_spectra",
+    "mup_check",
+    "mup_networks",
+    "mup_transfer",
     "named_network",
     "net",
     "net_relations",
@@ -177,6 +185,8 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_distance",
+    "regions_measure",
     "regions_on_line",
     "regions_on_plane",
     "regions_through",

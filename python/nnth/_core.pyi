@@ -353,6 +353,16 @@ def ntk_moments(  # keys: mean, log_mean, second, log_second, relative_variance
     network: PathNetwork, x: ArrayLike, weights: bool, progress: Progress | None
 ) -> dict[str, float]: ...
 
+# region_calculus.cpp
+def measure_regions(  # a dict of cells, exact_signs, outputs for each network; shifted: f and f - T
+    networks: Sequence[RegionNetwork],
+    shifted: bool,
+    box: tuple[float, float],
+    expected: Sequence[int],  # the number of cells of each, for progress
+    threads: int,
+    progress: Progress | None,
+) -> list[dict[str, Any]]: ...
+
 # regions.cpp
 class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - start) s
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...

@@ -40,11 +40,13 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "KernelFit": lambda: nnth.rkhs_fit(X, Y, ridge=0.1, x_test=X[:3]),
     "LayerSample": lambda: nnth.sample_layers(X, "tanh", widths=(8,), samples=64),
     "MarginFlow": lambda: nnth.margin(X, np.array([1.0, 1.0, -1.0, -1.0])),
+    "MupTransfer": lambda: nnth.mup_transfer("clusters:1:3:4", width=(4, 8), steps=2),
     "Network": lambda: NETWORK,
     "NetworkGram": lambda: nnth.network_gram(X, NETWORK, y=Y, by_layer=True, full=True),
     "Prediction": lambda: nnth.predict(X, Y, X[:2], samples=4, width=8, times=(1.0, np.inf)),
     "QuadraticModel": lambda: nnth.random_model(4, 3),
     "QuadraticSolution": lambda: nnth.quadratic(nnth.random_model(4, 3), eps=(0.01,)),
+    "RegionMeasures": lambda: nnth.regions_measure(NETWORK, points=9),
     "SharpnessPath": lambda: nnth.sharpness(setup(), at=(0, 2)),
     "Vertex": lambda: nnth.four_point_vertex(X, "tanh", widths=(8,)),
 }

@@ -49,6 +49,10 @@ def gram(
         Literal["nngp", "ntk", "both"], typer.Option(help="Kernel whose matrix is computed.")
     ] = "both",
     ntk: options.Ntk = "ntk",
+    dtype: Annotated[
+        Literal["float64", "float32"],
+        typer.Option(help="Precision of the arrays; they are computed in float64."),
+    ] = "float64",
     save: options.Save = None,
     *,
     call: Call,
@@ -60,8 +64,10 @@ def gram(
     ntk_ij  = Th^(L+1)(x_i, x_j)     the kernel of gradient descent
 
     with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
-    eigenvalues, condition number. --save writes the matrices nngp and ntk. --plot draws the
-    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
+    eigenvalues, condition number. --save writes the matrices nngp and ntk, and with --x-test
+    also nngp_test and ntk_test, with a row for each test input and a column for each input, and
+    nngp_test_diagonal and ntk_test_diagonal, the kernels of each test input with itself. --plot
+    draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
     conventions for a row of zeros at C_b = 0 and for activations that jump.
 
     \b
@@ -75,12 +81,14 @@ def gram(
     Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
+             nnth gram --x digits --x-test digits --dtype float32 --save kernels.npz
              nnth hessian --data iris --steps 200 --save-net net.npz
              nnth gram --x iris --net net.npz --by-layer
     """
-    of_net = ("--x-test", "--rates", "--by-layer", "--full")
+    of_net = ("--rates", "--by-layer", "--full")
+    of_limit = ("--depth", "--kernel", "--ntk", "--dtype")
     call.check_together(
-        conflicts=[("--x", "FILE"), *(("--net", one) for one in ("--depth", "--kernel", "--ntk"))],
+        conflicts=[("--x", "FILE"), *(("--net", one) for one in of_limit)],
         needs=[(option, ("--net",)) for option in of_net],
     )
     call.check_target("--save", save, (".npz",))
@@ -113,7 +121,16 @@ def gram(
 
             act, depth = act or "relu", 10 if depth is None else depth
             result = compute(
-                data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work
+                data,
+                act,
+                x_test=x_test,
+                depth=depth,
+                cb=cb,
+                cw=cw,
+                kernel=kernel,
+                ntk=ntk,
+                dtype=dtype,
+                **call.work,
             )
     if save is not None:
         result.save(save)

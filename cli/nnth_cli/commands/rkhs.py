@@ -84,7 +84,7 @@ def spectrum(
         )
 
 
-@command(random=False)
+@command()
 def fit(
     x: options.X = Path("diabetes"),
     y: options.Y = None,
@@ -110,6 +110,8 @@ def fit(
         Literal["evidence", "leave-one-out"],
         typer.Option(help="What --select makes best."),
     ] = "evidence",
+    solver: options.Solver = "auto",
+    tolerance: options.Tolerance = 1e-8,
     save: options.Save = None,
     *,
     call: Call,
@@ -133,14 +135,19 @@ def fit(
     With --select the values of cw, cb, depth, length or ridge are those of a local optimum of the
     log marginal likelihood or of loo_error, with standard errors from the Hessian of the former.
 
+    By --solver cg, with random vectors of --seed, log_marginal and effective_dimension have a
+    standard error, loo_error and condition are NaN, and so are variances of more than 256 points.
+
     \b
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
     Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
              nnth rkhs fit --x diabetes --kernel ntk --select cw,cb,ridge
              nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
+             nnth rkhs fit --x digits --kernel ntk --ridge 0.1 --solver cg
     """
     call.check_target("--save", save, (".npz",))
-    call.check_together(needs=[("--y-test", ("--x-test",)), ("--criterion", ("--select",))])
+    needs = (("--y-test", "--x-test"), ("--criterion", "--select"), ("--tolerance", "--solver"))
+    call.check_together(needs=[(option, (other,)) for option, other in needs])
     _check_kernel(call, kernel)
     from nnth._rkhs.fit import rkhs_fit
 
@@ -149,7 +156,20 @@ def fit(
     tests: dict[str, Any] = {"x_test": x_test, "y_test": y_test}
     search: dict[str, Any] = {"select": select or (), "criterion": criterion}
     with call.interrupted_at_once():
-        found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **search, **call.work)
+        found = rkhs_fit(
+            x,
+            y,
+            kernel,
+            act,
+            ridge=ridge,
+            solver=solver,
+            tolerance=tolerance,
+            seed=call.seed,
+            **tests,
+            **network,
+            **search,
+            **call.work,
+        )
     if save is not None:
         found.save(save)
     return found.table()

@@ -81,6 +81,11 @@ class ExactSigns {
 
     int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
 
+    // The value of a neuron's pre-activation at a point, and an entry of its row a.x + c (the last
+    // is c), with a relative error of at most 2^-50, if they are not below 1e-300 or above 1e308.
+    double value(const ExactPoint& point, std::size_t layer, std::size_t neuron);
+    double coefficient(std::size_t layer, std::size_t neuron, std::size_t component);
+
     // The vertex where `facets` meet. The reference holds until the next call.
     const ExactPoint& meeting_point(std::span<const Facet> facets);
 

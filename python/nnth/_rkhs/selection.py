@@ -75,7 +75,6 @@ class Selection:
             "criterion_value": np.full(rows, self.value),
             "criterion_gradient": np.full(rows, self.gradient),
             "evaluations": np.full(rows, self.evaluations),
-            "note": [self.note] * rows,
         }
 
 
