@@ -78,6 +78,7 @@ from nnth._rkhs import (
     rkhs_learning_curve,
     rkhs_sample,
     rkhs_spectrum,
+    rkhs_sphere_curve,
 )
 from nnth._runtime.random import normals, uniforms
 from nnth._sgd import (
@@ -197,6 +198,7 @@ __all__ = [
     "rkhs_learning_curve",
     "rkhs_sample",
     "rkhs_spectrum",
+    "rkhs_sphere_curve",
     "sample_grams",
     "sample_layers",
     "sample_paths",
