@@ -81,7 +81,7 @@ class Destination:
     def deliver(self, table: "Table", *, printed: bool = False) -> None:
         """Write the files, then print, so that `| head` cannot interrupt the writing.
 
-        printed: Whether the command has printed the table in parts, as `printed_in_parts` asks for.
+        printed: Whether the command has printed the table in parts.
         """
         if self.columns is not None:
             check_columns(self.columns, table.record_columns)
@@ -141,20 +141,21 @@ class Parts:
 
     Attributes:
         page: The file of the page, or None.
-        printed: Whether the sections were printed as text.
+        printed: Whether the whole table has been printed as text.
     """
 
     def __init__(
         self, destination: Destination | None = None, wipe: Callable[[], object] | None = None
     ) -> None:
         self.page = None if destination is None else destination.page
-        self.printed = destination is not None and destination.printed_in_parts
+        self.printed = False
+        self._as_text = destination is not None and destination.printed_in_parts
         self._wipe = wipe  # erases the progress bar
         self._kept: list[str] = []
 
     def section(self, section: "Section") -> None:
         """Print a section on a terminal, if tables are printed as text."""
-        if self.printed:
+        if self._as_text:
             from nnth_cli.sections import rendered_section
 
             self._kept.append(rendered_section(section))
@@ -168,11 +169,12 @@ class Parts:
         """
         if self.page is not None:
             explanation.save_html(self.page)
-        if self.printed:
+        if self._as_text:
             from nnth_cli.sections import rendered_end
 
             self._kept.append(rendered_end(explanation.summary, explanation.table().caption()))
             self._write()
+            self.printed = True
 
     def _write(self) -> None:
         if self._wipe is not None:
