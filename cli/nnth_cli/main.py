@@ -36,6 +36,7 @@ COMMANDS = (
     "sharpness",
     "mup",
     "net",
+    "explain",
     "regions",
     "paths",
     "diagonal",
@@ -64,7 +65,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sgd": ("regression", "valley", "circle", "net"),
     "rkhs": ("spectrum", "fit", "curve", "sample"),
     "paths": ("moments", "distribution", "spectrum", "angles"),
-    "regions": ("count", "along", "through", "bounds"),
+    "regions": ("count", "along", "through", "bounds", "measure", "distance"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

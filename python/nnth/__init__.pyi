@@ -26,6 +26,7 @@ from nnth._data.data import load_data
 from nnth._data.examples import Examples, load_examples
 from nnth._diagonal import DiagonalPath, diagonal
 from nnth._entropy import entropy
+from nnth._explain import Explanation, explain
 from nnth._gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth._hermite import hermite, hermite_dual
 from nnth._kernels.gram import Gram, gram
@@ -67,6 +68,8 @@ from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
 from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.distance import regions_distance
+from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
@@ -75,6 +78,7 @@ from nnth._rkhs import (
     rkhs_learning_curve,
     rkhs_sample,
     rkhs_spectrum,
+    rkhs_sphere_curve,
 )
 from nnth._runtime.random import normals, uniforms
 from nnth._sgd import (
@@ -97,6 +101,7 @@ __all__ = [
     "Determinantal",
     "DiagonalPath",
     "Examples",
+    "Explanation",
     "Gram",
     "HessianSpectra",
     "KernelFit",
@@ -110,6 +115,7 @@ __all__ = [
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "RegionMeasures",
     "SharpnessPath",
     "Statement",
     "Table",
@@ -136,6 +142,7 @@ __all__ = [
     "descent_rates",
     "diagonal",
     "entropy",
+    "explain",
     "four_point_vertex",
     "gp",
     "gram",
@@ -183,6 +190,8 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_distance",
+    "regions_measure",
     "regions_on_line",
     "regions_on_plane",
     "regions_through",
@@ -191,6 +200,7 @@ __all__ = [
     "rkhs_learning_curve",
     "rkhs_sample",
     "rkhs_spectrum",
+    "rkhs_sphere_curve",
     "sample_grams",
     "sample_layers",
     "sample_paths",

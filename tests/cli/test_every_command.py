@@ -30,6 +30,7 @@ CALLS = {
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
+        "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --solver blocked",
     ],
     "critical points": ["--act tanh"],
     "critical decay": ["--act tanh --depth 20"],
@@ -42,10 +43,13 @@ CALLS = {
     "rates noise": ["--x x.npy --samples 20 --steps 30"],
     "rates training": ["--width 4,8 --samples 2 --steps 5"],
     "net": ["telgarsky:3", "--net telgarsky:2 --act relu"],
+    "explain": ["--data clusters:0.3:3:4 --points 12 --only read,weights,kernel"],
     "regions count": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
     "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
     "regions through": ["--points 4 --n0 3 --widths 6,6"],
     "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
+    "regions measure": ["--widths 6,6 --points 99", "--n0 3 --widths 4 --samples 2 --points 9"],
+    "regions distance": ["--x x.npy --widths 6,6", "--n0 3 --widths 6 --samples 2 --points 2"],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",
@@ -84,8 +88,14 @@ CALLS = {
     "sgd circle": ["--places 8 --steps 200"],
     "sgd net": ["--width 2 --steps 128"],
     "rkhs spectrum": ["--kernel ntk --n0 4 --levels 5"],
-    "rkhs fit": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1"],
-    "rkhs curve": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3"],
+    "rkhs fit": [
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1",
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --solver cg",
+    ],
+    "rkhs curve": [
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3",
+        "--target 0:0.5,2:1 --n0 4 --sizes 3,5 --samples 3 --label-noise 0.1",
+    ],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
     "entropy": ["--set interval"],
     "verify": ["hermite --quick"],
@@ -107,6 +117,11 @@ MORE = {
     ],
     "regions through": ["x.npy --widths 6"],
     "regions bounds": ["--widths 6,6 --domain box"],
+    "regions measure": [
+        "--net telgarsky:3 --against telgarsky:2 --points 9",
+        "--n0 1 --widths 4,4 --n-out 2 --threshold 0.1 --points 0",
+    ],
+    "regions distance": ["--net telgarsky:2 --points 3"],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult phases": ["--target 0.5"],
     "hermite coefficients": ["--act step --terms 3"],
@@ -277,6 +292,7 @@ LONG = {
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "regions count": "--widths 1000,1000,1000 --samples 1000",
+    "regions measure": "--widths 300,300 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }

@@ -34,6 +34,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "Determinantal": lambda: nnth.rkhs_sample(X, samples=7),
     "DiagonalPath": lambda: nnth.diagonal(X[:2], Y[:2]),
     "Examples": lambda: nnth.load_examples("clusters:0.1", points=12),
+    "Explanation": lambda: nnth.explain(data="clusters:0.1", only=["read"]),
     "Gram": lambda: nnth.gram(X, "relu", depth=2),
     "Gram of one kernel": lambda: nnth.gram(X, "relu", depth=2, kernel="nngp"),
     "HessianSpectra": lambda: nnth.hessian(setup(), at=(0, 2), top=3, probes=2),
@@ -47,6 +48,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "QuadraticModel": lambda: nnth.random_model(4, 3),
     "QuadraticSolution": lambda: nnth.quadratic(nnth.random_model(4, 3), eps=(0.01,)),
     "TangentPath": lambda: nnth.gram_training(setup(), at=(0, 2)),
+    "RegionMeasures": lambda: nnth.regions_measure(NETWORK, points=9),
     "SharpnessPath": lambda: nnth.sharpness(setup(), at=(0, 2)),
     "Vertex": lambda: nnth.four_point_vertex(X, "tanh", widths=(8,)),
 }

@@ -1,4 +1,4 @@
-"""`nnth mup`: parametrizations over widths, and maximal update."""
+"""Networks over widths: maximal update, learning rates that transfer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal

@@ -196,6 +196,16 @@ COURSE: Final = (
         "the number of sides of the region around 0",
         "nnth regions --n0 2 --width 32 --samples 100",
     ),
+    (
+        "-",
+        "averages, extrema and level sets of a ReLU network, exactly",
+        "nnth regions measure --widths 32,32 --box 2",
+    ),
+    (
+        "-",
+        "the distance of points to the nearest boundary between regions",
+        "nnth regions distance --widths 32,32 --samples 100 --points 3",
+    ),
     ("12/7", "the spectrum of sample covariances, Marchenko-Pastur", "nnth mp --alpha 0.5"),
     (
         "12/7",

@@ -34,6 +34,10 @@ CLUSTER_CENTERS: Final = Streams(2**34 + 1)
 # Random networks trained on data: the noise of the targets of network s.
 TARGET_NOISE: Final = Streams(2**32, 2**32)
 
+# Solvers of linear systems with kernel matrices.
+SOLVER_PIVOTS: Final = Streams(2**39)
+SOLVER_PROBES: Final = Streams(2**39 + 1)
+
 LAZY_OUTPUT_WEIGHTS: Final = Streams(2**33, 2**32)
 LAZY_DATA: Final = Streams(2**34)
 
@@ -41,6 +45,10 @@ RATES_GRADIENT_NOISE: Final = Streams(2**33)
 RATES_TARGETS: Final = Streams(2**34)
 RATES_INPUTS: Final = Streams(2**35)
 SCALINGS_DATA: Final = Streams(2**33, 2**32)
+
+# Learning curves on the sphere: the target of sample s, and its test points.
+RKHS_TARGETS: Final = Streams(2**33, 2**32)
+RKHS_TEST_POINTS: Final = Streams(2**34, 2**32)
 
 QUADRATIC_DATA: Final = Streams(2**33)
 
@@ -72,14 +80,20 @@ PATH_INPUTS: Final = Streams(2**41)
 SLICES: Final = Streams(2**32, 2**64 - 2**32 - 1)
 SLICE_POINTS: Final = Streams(2**64 - 1)
 
+# Random points of the box on which network s is measured: stream s of these.
+MEASURE_POINTS: Final = Streams(2**32, 2**32)
+
 ENTROPY_POINTS: Final = Streams(2**63)
 
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
+_SOLVER: Final = (SOLVER_PIVOTS, SOLVER_PROBES)
 _TRAINING: Final = (SAMPLES, *_DATA, BATCHES, LABEL_NOISE, GRADIENT_NOISE)
 
 USED_TOGETHER: Final = MappingProxyType(
     {
-        "predict": (SAMPLES, TARGET_NOISE, *_DATA),
+        "predict": (SAMPLES, TARGET_NOISE, *_SOLVER, *_DATA),
+        "rkhs fit": (*_SOLVER, *_DATA),
+        "rkhs curve": (SAMPLES, *_SOLVER, *_DATA),
         "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
         "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
         "rates descent": (SAMPLES, RATES_TARGETS, RATES_INPUTS),
@@ -99,6 +113,8 @@ USED_TOGETHER: Final = MappingProxyType(
         "paths": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, PATH_INPUTS),
         "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
+        "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
+        "rkhs curve on the sphere": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
     }
 )
