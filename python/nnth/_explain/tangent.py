@@ -107,6 +107,8 @@ def _spectrum(
 def _distance(subject: Subject, section: Section, x: Floats) -> None:
     cb, cw = subject.variances
     found = network_gram(x, subject.network, rates="ntk", cb=cb, cw=cw, threads=subject.threads)
+    if found.infinite is None:
+        raise ValueError("only some of its layers have biases")
     i = found.table(threads=subject.threads)["distance"][0].item()
     pair = f"with the rates of the NTK parametrization, at C_w = {cw:.4g}, C_b = {cb:.4g}"
     command = gram_command(subject, len(x), "kernel")
