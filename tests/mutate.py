@@ -94,7 +94,7 @@ TESTS = {
     "python/nnth/_curvature/collapse": "collapse",
     "python/nnth/_curvature/hessian": "hessian",
     "python/nnth/_curvature/density": "hessian",
-    "python/nnth/_curvature/lanczos": "hessian",
+    "python/nnth/_runtime/lanczos": "hessian",
     "python/nnth/_curvature/sharpness": "sharpness",
     "python/nnth/_curvature/": "training",
     "python/nnth/_activations/taylor": "taylor",
