@@ -184,10 +184,10 @@ def _picture(
         x_label="rank $i$",
         y_label="eigenvalue $\\lambda_i$",
     )
-    return Panels(panels=(*(_heat_map(*item) for item in matrices.items()), spectra))
+    return Panels(panels=(*(heat_map(*item) for item in matrices.items()), spectra))
 
 
-def _heat_map(name: str, matrix: Floats) -> HeatMap:
+def heat_map(name: str, matrix: Floats) -> HeatMap:
     """Return the picture of a matrix; a large matrix is drawn as means over blocks of entries."""
     block = -(-len(matrix) // _DRAWN_ROWS)
     starts = np.arange(0, len(matrix), block)

@@ -71,6 +71,8 @@ SLICE_POINTS: Final = Streams(2**64 - 1)
 
 ENTROPY_POINTS: Final = Streams(2**63)
 
+GRAM_START: Final = Streams(2**36)  # of Lanczos, for matrices on disk
+
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
 _TRAINING: Final = (SAMPLES, *_DATA, BATCHES, LABEL_NOISE, GRADIENT_NOISE)
 
@@ -96,5 +98,6 @@ USED_TOGETHER: Final = MappingProxyType(
         "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
+        "gram": (*_DATA, GRAM_START),
     }
 )

@@ -1,0 +1,153 @@
+"""Compute the tiles of kernel matrices and write them, here, in processes or on a cluster."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth._data.saving import system_errors_naming
+from nnth._kernels.kernel import InfiniteNetwork
+from nnth._kernels.network_kernel import Matrices
+from nnth._kernels.stored.journal import Journal, StoreError
+from nnth._kernels.stored.place import Place
+from nnth._kernels.stored.source import TileSource
+from nnth._kernels.stored.tiling import Tile
+from nnth._runtime.typing import Progress
+from nnth._runtime.workers import Lost, in_processes
+
+Done: TypeAlias = Callable[[Tile, float], None]  # is told of a tile on the disk, with its error
+Engine: TypeAlias = Callable[[Sequence[Tile], Done], None]  # computes tiles and writes them
+
+
+def fill(engine: Engine, journal: Journal, tiles: Iterable[Tile], progress: Progress | None) -> None:
+    """Let the engine compute the tiles that the journal lacks, and add them to it.
+
+    Progress is that of this call, so that it gives the time that is left.
+    """
+    missing = [tile for tile in tiles if tile not in journal.errors]
+    finished = 0
+
+    def done(tile: Tile, error: float) -> None:
+        nonlocal finished
+        journal.add(tile, error)
+        finished += 1
+        if progress is not None:
+            progress(finished, len(missing))
+
+    if missing:
+        engine(missing, done)
+
+
+def write_tile(place: Place, tile: Tile, blocks: Mapping[str, NDArray[Any]]) -> None:
+    """Write a tile of each matrix and its mirror image, and return when they are on the disk."""
+    rows, columns = _ranges(place, tile)
+    with system_errors_naming(place.file):
+        for name, matrix in place.matrices().items():
+            block = blocks[name]
+            mirrored = [] if rows == columns else [(columns, rows, block.T)]
+            matrix.write([(rows, columns, block), *mirrored])
+
+
+def _ranges(place: Place, tile: Tile) -> tuple[slice, slice]:
+    return place.tiling.range(tile[0]), place.tiling.range(tile[1])
+
+
+def here(source: TileSource, place: Place, threads: int) -> Engine:
+    """Return the engine of this process, which computes a tile while the last one is written."""
+
+    def compute(tiles: Sequence[Tile], done: Done) -> None:
+        last: tuple[Tile, float, Future[None]] | None = None
+
+        def settle() -> None:
+            nonlocal last
+            if last is not None:
+                (tile, error, written), last = last, None
+                written.result()
+                done(tile, error)
+
+        with ThreadPoolExecutor(1) as writer:
+            try:
+                for tile in tiles:
+                    blocks, error = source.tile(*_ranges(place, tile), threads=threads)
+                    settle()
+                    last = tile, error, writer.submit(write_tile, place, tile, blocks)
+            finally:  # after Ctrl-C, too: the tile is whole
+                settle()
+
+    return compute
+
+
+@dataclass(frozen=True)
+class TileWorker:
+    """The function by which a worker process computes a tile and writes it.
+
+    The files must be at the same place for all processes. Each reads the inputs once.
+
+    Attributes:
+        token: Names the work; a process keeps what it has prepared for it.
+    """
+
+    place: Place
+    network: InfiniteNetwork
+    kernel: Matrices
+    token: str
+
+    def __call__(self, tile: Tile) -> float:
+        with _preparing:  # one thread of a process prepares, and the others wait
+            source = _prepared(self.token, self.place, self.network, self.kernel)
+        blocks, error = source.tile(*_ranges(self.place, tile), threads=1)
+        write_tile(self.place, tile, blocks)
+        return error
+
+
+_preparing = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _prepared(token: str, place: Place, network: InfiniteNetwork, kernel: Matrices) -> TileSource:
+    if not place.inputs.exists():
+        raise StoreError(
+            f"{place.file}: worker {socket.gethostname()} has no folder {place.folder}: all "
+            "workers must have it on a common file system"
+        )
+    data = np.load(place.inputs)
+    return TileSource.of(network, data, kernel, place.dtype, threads=1)
+
+
+def in_workers(worker: TileWorker, jobs: int) -> Engine:
+    """Return the engine of worker processes of this machine, with one thread each."""
+    return partial(_by_workers, lambda tiles: in_processes(worker, tiles, jobs))
+
+
+def on_scheduler(worker: TileWorker, address: str) -> Engine:
+    """Return the engine of a dask cluster, with one thread for each tile."""
+    from nnth._runtime.cluster import on_cluster
+
+    return partial(_by_workers, lambda tiles: on_cluster(worker, tiles, address))
+
+
+def _by_workers(
+    results: Callable[[Sequence[Tile]], Iterator[tuple[Tile, float | Lost]]],
+    tiles: Sequence[Tile],
+    done: Done,
+) -> None:
+    """Compute the tiles, and those again whose workers were killed, while any is finished."""
+    while tiles:
+        lost: list[Tile] = []
+        for tile, result in results(tiles):
+            if isinstance(result, Lost):
+                lost.append(tile)
+                reason = result.reason
+            else:
+                done(tile, result)
+        if len(lost) == len(tiles):
+            raise StoreError(f"no worker has finished a tile: {reason}")
+        tiles = lost

@@ -1,0 +1,217 @@
+"""Kernel matrices of a data set in files, which need not fit in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import numpy as np
+
+from nnth import __version__
+from nnth._data.data import Data, data_of
+from nnth._data.files import file_of
+from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.network_kernel import Matrices
+from nnth._kernels.stored.filling import TileWorker, fill, here, in_workers, on_scheduler
+from nnth._kernels.stored.journal import Journal, StoreError
+from nnth._kernels.stored.matrices import DType
+from nnth._kernels.stored.place import Place
+from nnth._kernels.stored.source import TileSource, names_of
+from nnth._kernels.stored.stored_gram import StoredGram
+from nnth._kernels.stored.tiling import SIDE, Tiling
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
+from nnth._runtime.typing import Progress
+from nnth._runtime.work import validated
+from nnth._tables.table import Meta, Table
+
+MAX_JOBS: Final = 1024
+_ROUNDING: Final = {"float64": 0.0, "float32": 2.0**-24}  # of an entry, relative
+
+
+def save_gram(
+    x: Data,
+    file: str | os.PathLike[str],
+    act: str = "relu",
+    *,
+    depth: int = 10,
+    cb: float | None = None,
+    cw: float | None = None,
+    kernel: Matrices = "both",
+    ntk: Ntk = "ntk",
+    dtype: DType = "float64",
+    tile: int = SIDE,
+    jobs: int = 0,
+    scheduler: str | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Write the kernel matrices of a data set to files, in tiles, and return a row for each.
+
+    The matrices are those of `nnth.gram`. They need not fit in memory: tiles on and above the
+    diagonal are computed one after another and written, as are their mirror images. A call that
+    was ended in any way, by SIGKILL too, is continued by the same call, which computes the tiles
+    that are not on the disk yet. Until all are, they are in a folder beside the file whose name
+    ends in `.unfinished`; then the matrices get their names, and the folder is removed.
+
+    Args:
+        x: Inputs `(m, n_0)`, as in `nnth.gram`.
+        file: A name that ends in `.npy`: the file of the matrix, for `numpy.load(file,
+            mmap_mode="r")`; for kernel "both", k.npy stands for k.nngp.npy and k.ntk.npy. Or one
+            that ends in `.zarr`: a zarr group with the arrays nngp and ntk, whose chunks are the
+            tiles; it needs the package zarr. Files of this name are replaced.
+        act: Activation, as in `nnth.kernel`.
+        depth: Number L of hidden layers, 1 to 10^7.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        kernel: The matrices: "nngp", "ntk" or "both".
+        ntk: NTK convention, as in `nnth.kernel`.
+        dtype: The type of the entries in the files, "float64" or "float32".
+        tile: The number of rows of a tile, at least 1.
+        jobs: The number of worker processes on this machine that compute, with a thread each; 0
+            for this process. A script needs `if __name__ == "__main__":` for them.
+        scheduler: The address of a dask scheduler, as in tcp://127.0.0.1:8786, whose workers
+            compute; they must see the folder of `file` at the same path, and `file` must end in
+            `.zarr`.
+        threads: Number of threads of this process, 0 for all.
+        progress: Called as `progress(done, total)` with the numbers of tiles of this call.
+
+    Returns:
+        A Table with the columns of `Gram.table` and `note`. If m is at most 20000 and the matrices
+        fit in memory, all eigenvalues are computed; otherwise the largest one, by the Lanczos
+        method, and min_eigenvalue and condition are NaN. `eigenvalue_error` then bounds the
+        distance to an eigenvalue by the residual.
+
+    Raises:
+        ValueError: For arguments out of range, and if the folder of unfinished work was begun with
+            other arguments, other inputs or by another version.
+        OSError: If the matrices do not fit on the disk, with their size, before any work.
+
+    Accuracy: that of `nnth.gram`, and the rounding to `dtype`. The bytes do not depend on threads,
+    workers and interruptions. Cost: that of `nnth.gram`, and the time to write; memory: about ten
+    tiles, 0.3 GiB, and the inputs.
+
+    Example:
+        >>> table = nnth.save_gram("wine", "k.npy", depth=3, kernel="ntk")
+        >>> np.load("k.npy", mmap_mode="r").shape
+        (178, 178)
+
+    Source: Lee et al. (2018); Jacot et al. (2018); for Lanczos Parlett (1998).
+    """
+    stored = fill_gram(
+        x,
+        file,
+        act,
+        depth=depth,
+        cb=cb,
+        cw=cw,
+        kernel=kernel,
+        ntk=ntk,
+        dtype=dtype,
+        tile=tile,
+        jobs=jobs,
+        scheduler=scheduler,
+        threads=threads,
+        progress=progress,
+    )
+    table = stored.table(threads=threads, progress=progress)
+    stored.conclude()
+    return table
+
+
+def fill_gram(
+    x: Data,
+    file: str | os.PathLike[str],
+    act: str = "relu",
+    *,
+    depth: int = 10,
+    cb: float | None = None,
+    cw: float | None = None,
+    kernel: Matrices = "both",
+    ntk: Ntk = "ntk",
+    dtype: DType = "float64",
+    tile: int = SIDE,
+    jobs: int = 0,
+    scheduler: str | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> StoredGram:
+    """Write the matrices of `save_gram`, whose folder of unfinished work stays for its table."""
+    data = data_of(x, "x")
+    network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    if kernel not in get_args(Matrices):
+        raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
+    if dtype not in get_args(DType):
+        raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    tile = check_integer("tile", tile)
+    inputs, dimension = data.shape
+    place = Place(Path(file), names_of(kernel), Tiling(inputs, min(tile, inputs)), dtype)
+    place.check()
+    _check_workers(jobs, scheduler, place)
+    what = f"tile must be smaller: tiles of {tile} x {tile}"
+    check_memory(12 * len(place.names) * 8 * place.tiling.side**2, what)
+    validated()
+    source = TileSource.of(network, data, kernel, dtype, threads=threads)
+    described = {**network.parameters, "kernel": kernel, "dtype": dtype}
+    shape = {"inputs": [inputs, dimension], "sha256": hashlib.sha256(data).hexdigest()}
+    header = {"nnth": __version__, "form": place.form, **described, "tile": tile, **shape}
+    journal = _opened(place, header)
+    try:
+        if jobs or scheduler:
+            np.save(place.inputs, data)
+        worker = TileWorker(_at_one_path(place), network, kernel, str(os.urandom(8).hex()))
+        if scheduler is not None:
+            engine = on_scheduler(worker, scheduler)
+        else:
+            engine = in_workers(worker, jobs) if jobs else here(source, place, threads)
+        fill(engine, journal, place.tiling.upper(), progress)
+        error = max(journal.errors.values()) + _ROUNDING[dtype]
+        place.publish({**header, "error": error})
+    except KeyboardInterrupt:
+        done = f"{len(journal.errors)} of {len(place.tiling.upper())} tiles"
+        raise KeyboardInterrupt(f"{done} are in {place.folder}; run it again for the rest") from None
+    finally:
+        journal.close()
+    parameters = {"x": file_of(x), **network.parameters, "points": inputs, "n0": dimension}
+    return StoredGram(place, source.diagonals, error, source.method, Meta("gram", parameters))
+
+
+def _check_workers(jobs: int, scheduler: str | None, place: Place) -> None:
+    check_integer("jobs", jobs, minimum=0, maximum=MAX_JOBS)
+    if jobs and scheduler is not None:
+        raise ValueError("jobs and scheduler must not both be given")
+    if scheduler is not None and place.form == "npy":
+        raise ValueError(
+            f"file must end in .zarr with scheduler, as machines must not write to one file, "
+            f"not {str(place.file)!r}"
+        )
+
+
+def _at_one_path(place: Place) -> Place:
+    """Return the place with an absolute path, for other processes."""
+    return replace(place, file=place.file.absolute())
+
+
+def _opened(place: Place, header: Mapping[str, Any]) -> Journal:
+    """Return the journal, of a folder that is made anew or of one with unfinished work."""
+    new = not place.folder.exists()
+    place.folder.mkdir(exist_ok=True)
+    journal = Journal(place.journal, header)
+    try:
+        if not journal.begun:
+            place.create(header)
+            journal.begin()
+        elif not place.whole() or (
+            place.published() and len(journal.errors) < len(place.tiling.upper())
+        ):
+            raise StoreError(f"{place.folder} has no matrices: remove it")
+    except BaseException:
+        if new:
+            place.remove_folder()
+        journal.close()
+        raise
+    return journal
