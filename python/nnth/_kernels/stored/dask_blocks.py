@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._data.data import Data, data_of
-from nnth._kernels.kernel import InfiniteNetwork, Ntk, infinite_network
+from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.blocks import KernelBlocks, check_range_of_float32
+from nnth._kernels.network_kernel import NetworkKernel
 from nnth._kernels.stored.matrices import DType
-from nnth._kernels.stored.source import TileSource
 from nnth._kernels.stored.tiling import SIDE, Tiling
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
@@ -89,7 +90,7 @@ def gram_blocks(
     array: Any = import_module("dask.array")
     token = import_module("dask.base").tokenize(data, network.parameters, kernel, dtype, tile)
     name, source = f"{kernel}-{token}", f"inputs-{token}"
-    graph: dict[Any, Any] = {source: _Blocks(network, data, kernel, dtype)}
+    graph: dict[Any, Any] = {source: _Recipe(NetworkKernel(kernel, network), data, dtype)}
     for i, j in tiling.upper():
         graph[name, i, j] = (_block, source, tiling.range(i), tiling.range(j))
         if i != j:
@@ -102,23 +103,27 @@ def gram_blocks(
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks:
-    """The inputs and the kernel; a process prepares them once."""
+class _Recipe:
+    """The kernel and the inputs; a process prepares the blocks once."""
 
-    network: InfiniteNetwork
+    kernel: NetworkKernel
     data: Floats
-    kernel: Literal["nngp", "ntk"]
     dtype: DType
 
     @cached_property
-    def source(self) -> TileSource:
-        return TileSource.of(self.network, self.data, self.kernel, self.dtype, threads=1)
+    def blocks(self) -> KernelBlocks:
+        blocks = self.kernel.blocks(self.data, threads=1)
+        if self.dtype == "float32":
+            check_range_of_float32(blocks.diagonal, self.kernel.kind)
+        return blocks
 
     def __reduce__(self) -> tuple[Any, ...]:  # without what is prepared
-        return _Blocks, (self.network, self.data, self.kernel, self.dtype)
+        return _Recipe, (self.kernel, self.data, self.dtype)
 
 
-def _block(blocks: _Blocks, rows: slice, columns: slice) -> NDArray[Any]:
-    with _preparing:
-        source = blocks.source
-    return source.tile(rows, columns, threads=1)[0][blocks.kernel]
+def _block(recipe: _Recipe, rows: slice, columns: slice) -> NDArray[Any]:
+    with _preparing:  # one of the threads prepares, and the others wait
+        blocks = recipe.blocks
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    made: NDArray[Any] = blocks.block(rows, columns, out=np.empty(shape, recipe.dtype))
+    return made

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from nnth._data.saving import system_errors_naming
 from nnth._kernels.kernel import InfiniteNetwork
-from nnth._kernels.network_kernel import Matrices
+from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.journal import Journal, StoreError
 from nnth._kernels.stored.place import Place
-from nnth._kernels.stored.source import TileSource
 from nnth._kernels.stored.tiling import Tile
 from nnth._runtime.typing import Progress
 from nnth._runtime.workers import Lost, in_processes
@@ -46,12 +45,21 @@ def fill(engine: Engine, journal: Journal, tiles: Iterable[Tile], progress: Prog
         engine(missing, done)
 
 
-def write_tile(place: Place, tile: Tile, blocks: Mapping[str, NDArray[Any]]) -> None:
+def _computed(blocks: NetworkBlocks, place: Place, tile: Tile) -> dict[str, NDArray[Any]]:
+    """Return a tile of each matrix."""
+    rows, columns = _ranges(place, tile)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    made: dict[str, Any] = {name: np.empty(shape, place.dtype) for name in place.names}
+    blocks.fill(rows, columns, **made)
+    return made
+
+
+def _write(place: Place, tile: Tile, made: Mapping[str, NDArray[Any]]) -> None:
     """Write a tile of each matrix and its mirror image, and return when they are on the disk."""
     rows, columns = _ranges(place, tile)
     with system_errors_naming(place.file):
         for name, matrix in place.matrices().items():
-            block = blocks[name]
+            block = made[name]
             mirrored = [] if rows == columns else [(columns, rows, block.T)]
             matrix.write([(rows, columns, block), *mirrored])
 
@@ -60,7 +68,7 @@ def _ranges(place: Place, tile: Tile) -> tuple[slice, slice]:
     return place.tiling.range(tile[0]), place.tiling.range(tile[1])
 
 
-def here(source: TileSource, place: Place, threads: int) -> Engine:
+def here(blocks: NetworkBlocks, place: Place) -> Engine:
     """Return the engine of this process, which computes a tile while the last one is written."""
 
     def compute(tiles: Sequence[Tile], done: Done) -> None:
@@ -76,9 +84,9 @@ def here(source: TileSource, place: Place, threads: int) -> Engine:
         with ThreadPoolExecutor(1) as writer:
             try:
                 for tile in tiles:
-                    blocks, error = source.tile(*_ranges(place, tile), threads=threads)
+                    made = _computed(blocks, place, tile)
                     settle()
-                    last = tile, error, writer.submit(write_tile, place, tile, blocks)
+                    last = tile, blocks.error, writer.submit(_write, place, tile, made)
             finally:  # after Ctrl-C, too: the tile is whole
                 settle()
 
@@ -102,24 +110,24 @@ class TileWorker:
 
     def __call__(self, tile: Tile) -> float:
         with _preparing:  # one thread of a process prepares, and the others wait
-            source = _prepared(self.token, self.place, self.network, self.kernel)
-        blocks, error = source.tile(*_ranges(self.place, tile), threads=1)
-        write_tile(self.place, tile, blocks)
-        return error
+            blocks = _prepared(self.token, self.place, self.network, self.kernel)
+        _write(self.place, tile, _computed(blocks, self.place, tile))
+        return blocks.error
 
 
 _preparing = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _prepared(token: str, place: Place, network: InfiniteNetwork, kernel: Matrices) -> TileSource:
+def _prepared(
+    token: str, place: Place, network: InfiniteNetwork, kernel: Matrices
+) -> NetworkBlocks:
     if not place.inputs.exists():
         raise StoreError(
             f"{place.file}: worker {socket.gethostname()} has no folder {place.folder}: all "
             "workers must have it on a common file system"
         )
-    data = np.load(place.inputs)
-    return TileSource.of(network, data, kernel, place.dtype, threads=1)
+    return NetworkBlocks(network, np.load(place.inputs), kernel, threads=1)
 
 
 def in_workers(worker: TileWorker, jobs: int) -> Engine:

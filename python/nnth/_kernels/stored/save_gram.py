@@ -15,12 +15,12 @@ from nnth import __version__
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.kernel import Ntk, infinite_network
-from nnth._kernels.network_kernel import Matrices
+from nnth._kernels.blocks import check_range_of_float32
+from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.filling import TileWorker, fill, here, in_workers, on_scheduler
 from nnth._kernels.stored.journal import Journal, StoreError
 from nnth._kernels.stored.matrices import DType
 from nnth._kernels.stored.place import Place
-from nnth._kernels.stored.source import TileSource, names_of
 from nnth._kernels.stored.stored_gram import StoredGram
 from nnth._kernels.stored.tiling import SIDE, Tiling
 from nnth._runtime.checks import check_integer
@@ -147,37 +147,51 @@ def fill_gram(
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     if dtype not in get_args(DType):
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
-    tile = check_integer("tile", tile)
     inputs, dimension = data.shape
-    place = Place(Path(file), names_of(kernel), Tiling(inputs, min(tile, inputs)), dtype)
+    side = min(check_integer("tile", tile), inputs)
+    names = ("nngp", "ntk") if kernel == "both" else (kernel,)
+    place = Place(Path(file), names, Tiling(inputs, side), dtype)
     place.check()
     _check_workers(jobs, scheduler, place)
-    what = f"tile must be smaller: tiles of {tile} x {tile}"
-    check_memory(12 * len(place.names) * 8 * place.tiling.side**2, what)
-    validated()
-    source = TileSource.of(network, data, kernel, dtype, threads=threads)
-    described = {**network.parameters, "kernel": kernel, "dtype": dtype}
-    shape = {"inputs": [inputs, dimension], "sha256": hashlib.sha256(data).hexdigest()}
-    header = {"nnth": __version__, "form": place.form, **described, "tile": tile, **shape}
+    _check_not_read(x, place)
+    check_memory(8 * len(names) * 8 * side**2, f"tile must be smaller: tiles of {side} x {side}")
+    blocks = NetworkBlocks(network, data, kernel, threads=threads)
+    diagonals = {"nngp": blocks.nngp_diagonal, "ntk": blocks.ntk_diagonal}
+    if dtype == "float32":
+        for name in names:
+            check_range_of_float32(diagonals[name], name)
+    header = {
+        "nnth": __version__,
+        "form": place.form,
+        **network.parameters,
+        "kernel": kernel,
+        "dtype": dtype,
+        "tile": tile,
+        "inputs": [inputs, dimension],
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     journal = _opened(place, header)
     try:
-        if jobs or scheduler:
+        engine = here(blocks, place)
+        if jobs or scheduler is not None:
             np.save(place.inputs, data)
-        worker = TileWorker(_at_one_path(place), network, kernel, str(os.urandom(8).hex()))
-        if scheduler is not None:
-            engine = on_scheduler(worker, scheduler)
-        else:
-            engine = in_workers(worker, jobs) if jobs else here(source, place, threads)
+            worker = TileWorker(_at_one_path(place), network, kernel, os.urandom(8).hex())
+            engine = in_workers(worker, jobs) if jobs else on_scheduler(worker, str(scheduler))
         fill(engine, journal, place.tiling.upper(), progress)
         error = max(journal.errors.values()) + _ROUNDING[dtype]
         place.publish({**header, "error": error})
-    except KeyboardInterrupt:
-        done = f"{len(journal.errors)} of {len(place.tiling.upper())} tiles"
-        raise KeyboardInterrupt(f"{done} are in {place.folder}; run it again for the rest") from None
+    except BaseException as stopped:
+        if not journal.errors:
+            place.remove_folder()
+        elif isinstance(stopped, KeyboardInterrupt):
+            done = f"{len(journal.errors)} of {len(place.tiling.upper())} tiles"
+            reason = f"{done} are in {place.folder}; run it again for the rest"
+            raise KeyboardInterrupt(reason) from None
+        raise
     finally:
         journal.close()
     parameters = {"x": file_of(x), **network.parameters, "points": inputs, "n0": dimension}
-    return StoredGram(place, source.diagonals, error, source.method, Meta("gram", parameters))
+    return StoredGram(place, diagonals, error, blocks.method, Meta("gram", parameters))
 
 
 def _check_workers(jobs: int, scheduler: str | None, place: Place) -> None:
@@ -189,6 +203,14 @@ def _check_workers(jobs: int, scheduler: str | None, place: Place) -> None:
             f"file must end in .zarr with scheduler, as machines must not write to one file, "
             f"not {str(place.file)!r}"
         )
+
+
+def _check_not_read(x: Data, place: Place) -> None:
+    if not isinstance(x, str | os.PathLike) or not Path(x).exists():
+        return
+    for target in place.targets:
+        if target.exists() and target.samefile(x):
+            raise ValueError(f"file must not be a file to read: {target}")
 
 
 def _at_one_path(place: Place) -> Place:
