@@ -1,7 +1,7 @@
 """Writes kernel matrices to a file, and after each tile prints a line and waits for one.
 
-The argument is JSON with the arguments of nnth.save_gram. A process that starts it can end it at any
-tile, whatever the speed of the machine.
+The argument is JSON with the arguments of nnth.save_gram. A process that starts it can end it at
+any tile, whatever the speed of the machine.
 """
 
 import json

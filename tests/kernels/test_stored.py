@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +41,10 @@ def read(form: str, name: str = "ntk", file: str = "k") -> NDArray[Any]:
     return np.asarray(zarr.open_group(f"{file}.zarr", mode="r")[name])
 
 
+def files() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
 def needs(form: str) -> None:
     if form == "zarr":
         pytest.importorskip("zarr")
@@ -65,10 +68,10 @@ def test_the_bits_of_the_matrices_in_memory(
         assert np.array_equal(read(form, name), matrix)
     assert table["error"][0] == whole.error
     in_memory = whole.table()
-    for name in in_memory.columns:
-        assert np.array_equal(table[name], in_memory[name], equal_nan=in_memory[name].dtype == float)
+    for name, column in in_memory.items():
+        assert np.array_equal(table[name], column, equal_nan=column.dtype == float)
     assert table.constants == in_memory.constants
-    assert sorted(os.listdir()) == (["k.zarr"] if form == "zarr" else ["k.nngp.npy", "k.ntk.npy"])
+    assert files() == (["k.zarr"] if form == "zarr" else ["k.nngp.npy", "k.ntk.npy"])
 
 
 @pytest.mark.parametrize("kernel", ["nngp", "ntk"])
@@ -76,7 +79,7 @@ def test_one_matrix_has_the_name_that_is_given(
     kernel: Literal["nngp", "ntk"], x: NDArray[np.float64]
 ) -> None:
     save_gram(x, "k.npy", depth=2, kernel=kernel, tile=9)
-    assert os.listdir() == ["k.npy"]
+    assert files() == ["k.npy"]
     assert np.array_equal(np.load("k.npy"), gram(x, depth=2).arrays()[kernel])
 
 
@@ -94,6 +97,7 @@ def test_single_precision_is_rounded_once(form: str, x: NDArray[np.float64]) -> 
         assert (abs(table[name] - true[name]) <= bound).all()
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("form", FORMS)
 def test_processes_write_the_same_bytes(form: str, x: NDArray[np.float64]) -> None:
     needs(form)
@@ -101,9 +105,6 @@ def test_processes_write_the_same_bytes(form: str, x: NDArray[np.float64]) -> No
     save_gram(x, f"j.{form}", "gelu", depth=2, tile=16, jobs=2)
     for name in ("nngp", "ntk"):
         assert np.array_equal(read(form, name), read(form, name, "j"))
-
-
-test_processes_write_the_same_bytes = pytest.mark.subprocess(test_processes_write_the_same_bytes)
 
 
 @pytest.mark.threads
@@ -124,7 +125,8 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("act", "scale"), [("relu", 1.0), ("sin", 1.0), ("relu", 1e150), ("relu", 1e-150), ("linear", 1)]
+    ("act", "scale"),
+    [("relu", 1.0), ("sin", 1.0), ("relu", 1e150), ("relu", 1e-150), ("linear", 1)],
 )
 @pytest.mark.parametrize("tile", [9, 100])
 @pytest.mark.usefixtures("no_memory")
@@ -181,7 +183,7 @@ def test_the_picture_is_that_of_the_matrices(x: NDArray[np.float64]) -> None:
 # Interruptions within one process; tests that kill processes are in test_stored_killed.py.
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -190,9 +192,9 @@ def stopped_after(tiles: int, *arguments: Any, **more: Any) -> list[Any]:
 
     def progress(done: int, _: int) -> None:
         if done == tiles:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         save_gram(*arguments, **more, progress=progress)
     journal = Path(f"{arguments[1]}.unfinished/journal.jsonl")
     return [json.loads(line) for line in journal.read_text().splitlines()]
@@ -204,7 +206,7 @@ def test_an_unfinished_matrix_has_no_name_and_unknown_tiles(
 ) -> None:
     needs(form)
     stopped_after(2, x, f"k.{form}", kernel="ntk", tile=10)
-    assert os.listdir() == [f"k.{form}.unfinished"]
+    assert files() == [f"k.{form}.unfinished"]
     if form == "zarr":
         zarr = pytest.importorskip("zarr")
         unfinished = zarr.open_group("k.zarr.unfinished/matrices.zarr", mode="r")["ntk"]
@@ -246,7 +248,7 @@ def test_other_arguments_are_refused(
     before = Path("k.npy.unfinished/journal.jsonl").read_bytes()
     inputs = {"other": x + 1e-16 + 1e-15 * abs(x), "fewer": x[1:]}
     change = {name: inputs[value] if name == "x" else value for name, value in change.items()}
-    with pytest.raises(ValueError, match="^k.npy.unfinished was begun with ") as refused:
+    with pytest.raises(ValueError, match=r"^k\.npy\.unfinished was begun with ") as refused:
         save_gram(**{"x": x, "file": "k.npy", **given, **change})
     assert words in str(refused.value)
     assert str(refused.value).endswith("or remove it")
@@ -303,7 +305,7 @@ def test_a_call_that_ends_while_the_files_get_their_names(
         nonlocal count
         count += 1
         if count > moved:
-            raise Stop
+            raise StopError
         return replace(path, target)
 
     def no_tile(*_: object) -> None:
@@ -312,7 +314,7 @@ def test_a_call_that_ends_while_the_files_get_their_names(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", fails)
         patched.setattr(stored_gram.StoredGram, "table", fails)  # the call ends here at the latest
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             save_gram(x, f"k.{form}", tile=10)
     save_gram(x, f"k.{form}", tile=10, progress=no_tile)
     assert np.array_equal(read(form), gram(x).ntk)
@@ -321,10 +323,10 @@ def test_a_call_that_ends_while_the_files_get_their_names(
 def test_a_full_disk(x: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2**12}))
-        with pytest.raises(OSError, match="needs 0.0 GiB, and 0.0 GiB are free") as full:
+        with pytest.raises(OSError, match=r"needs 0\.0 GiB, and 0\.0 GiB are free") as full:
             save_gram(x, "k.npy", tile=10)
     assert (full.value.errno, full.value.filename) == (errno.ENOSPC, "k.npy")
-    assert os.listdir() == []
+    assert files() == []
 
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -361,10 +363,10 @@ def test_a_full_disk(x: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) ->
 def test_bad_input_is_refused_before_any_work(
     arguments: dict[str, Any], words: str, x: NDArray[np.float64]
 ) -> None:
-    with pytest.raises(ValueError, match="must|there is") as refused:
+    with pytest.raises(ValueError, match=r"must|there is") as refused:
         save_gram(**{"x": x, "file": "k.npy", **arguments})
     assert words in str(refused.value)
-    assert os.listdir() == []
+    assert files() == []
 
 
 def test_only_matrices_of_nnth_are_replaced(x: NDArray[np.float64]) -> None:
@@ -377,7 +379,7 @@ def test_only_matrices_of_nnth_are_replaced(x: NDArray[np.float64]) -> None:
     zarr.create_group("c.zarr", attributes={"of": "somebody"})
     Path("d.zarr").write_text("")
     for name in "abcd":
-        with pytest.raises(ValueError, match=rf"^{name}\.zarr: there is something else than kernel"):
+        with pytest.raises(ValueError, match=rf"^{name}\.zarr: there is something else"):
             save_gram(x, f"{name}.zarr")
 
 

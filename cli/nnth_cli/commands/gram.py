@@ -54,7 +54,8 @@ def gram(
     ntk: options.Ntk = "ntk",
     save: options.SaveMatrices = None,
     jobs: Annotated[
-        int, typer.Option(help="Worker processes that fill --save in tiles; 0 for none.", metavar="N")
+        int,
+        typer.Option(help="Worker processes that fill --save in tiles; 0 for none.", metavar="N"),
     ] = 0,
     scheduler: Annotated[
         str | None,

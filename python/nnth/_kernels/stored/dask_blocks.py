@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._data.data import Data, data_of
-from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.blocks import KernelBlocks, check_range_of_float32
+from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.network_kernel import NetworkKernel
 from nnth._kernels.stored.matrices import DType
 from nnth._kernels.stored.tiling import SIDE, Tiling
@@ -95,9 +95,7 @@ def gram_blocks(
         graph[name, i, j] = (_block, source, tiling.range(i), tiling.range(j))
         if i != j:
             graph[name, j, i] = (np.transpose, (name, i, j))
-    sizes = tuple(
-        tiling.range(i).stop - tiling.range(i).start for i in range(tiling.count)
-    )
+    sizes = tuple(tiling.range(i).stop - tiling.range(i).start for i in range(tiling.count))
     made: da.Array = array.Array(graph, name, (sizes, sizes), dtype=dtype)
     return made
 

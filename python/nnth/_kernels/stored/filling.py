@@ -26,7 +26,9 @@ Done: TypeAlias = Callable[[Tile, float], None]  # is told of a tile on the disk
 Engine: TypeAlias = Callable[[Sequence[Tile], Done], None]  # computes tiles and writes them
 
 
-def fill(engine: Engine, journal: Journal, tiles: Iterable[Tile], progress: Progress | None) -> None:
+def fill(
+    engine: Engine, journal: Journal, tiles: Iterable[Tile], progress: Progress | None
+) -> None:
     """Let the engine compute the tiles that the journal lacks, and add them to it.
 
     Progress is that of this call, so that it gives the time that is left.

@@ -14,8 +14,8 @@ import numpy as np
 from nnth import __version__
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
-from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.blocks import check_range_of_float32
+from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.filling import TileWorker, fill, here, in_workers, on_scheduler
 from nnth._kernels.stored.journal import Journal, StoreError
@@ -26,7 +26,6 @@ from nnth._kernels.stored.tiling import SIDE, Tiling
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import validated
 from nnth._tables.table import Meta, Table
 
 MAX_JOBS: Final = 1024

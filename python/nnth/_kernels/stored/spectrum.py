@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth._kernels.stored.matrices import StoredMatrix
 from nnth._runtime.lanczos import Krylov
