@@ -191,7 +191,7 @@ def stopped_after(tiles: int, *arguments: Any, **more: Any) -> list[Any]:
     """Stop a call after some tiles, and return the lines of its journal."""
 
     def progress(done: int, _: int) -> None:
-        if done == tiles:
+        if done == 100 * tiles:
             raise StopError
 
     with pytest.raises(StopError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,37 +22,56 @@ from nnth._kernels.stored.tiling import Tile
 from nnth._runtime.typing import Progress
 from nnth._runtime.workers import Lost, in_processes
 
-Done: TypeAlias = Callable[[Tile, float], None]  # is told of a tile on the disk, with its error
-Engine: TypeAlias = Callable[[Sequence[Tile], Done], None]  # computes tiles and writes them
+# Computes tiles and writes them; `done` is told of those on the disk.
+Engine: TypeAlias = Callable[[Sequence[Tile], "Reports"], None]
+
+_PARTS: Final = 100  # of a tile, in reports of progress
+
+
+@dataclass
+class Reports:
+    """What an engine reports: tiles on the disk, and how far it is with the next.
+
+    Progress is that of this call in hundredths of tiles, so that it gives the time that is left.
+    """
+
+    journal: Journal
+    progress: Progress | None
+    total: int
+    finished: int = 0
+
+    def done(self, tile: Tile, error: float) -> None:
+        """Take note of a tile that is on the disk."""
+        self.journal.add(tile, error)
+        self.finished += 1
+        self._show(0)
+
+    def within(self, done: int, total: int) -> None:
+        """Take note of the progress within a tile, whose predecessor may be unfinished."""
+        self._show(min(_PARTS - 1, _PARTS * done // max(total, 1)))
+
+    def _show(self, parts: int) -> None:
+        if self.progress is not None:
+            self.progress(_PARTS * self.finished + parts, _PARTS * self.total)
 
 
 def fill(
     engine: Engine, journal: Journal, tiles: Iterable[Tile], progress: Progress | None
 ) -> None:
-    """Let the engine compute the tiles that the journal lacks, and add them to it.
-
-    Progress is that of this call, so that it gives the time that is left.
-    """
+    """Let the engine compute the tiles that the journal lacks."""
     missing = [tile for tile in tiles if tile not in journal.errors]
-    finished = 0
-
-    def done(tile: Tile, error: float) -> None:
-        nonlocal finished
-        journal.add(tile, error)
-        finished += 1
-        if progress is not None:
-            progress(finished, len(missing))
-
     if missing:
-        engine(missing, done)
+        engine(missing, Reports(journal, progress, len(missing)))
 
 
-def _computed(blocks: NetworkBlocks, place: Place, tile: Tile) -> dict[str, NDArray[Any]]:
+def _computed(
+    blocks: NetworkBlocks, place: Place, tile: Tile, progress: Progress | None = None
+) -> dict[str, NDArray[Any]]:
     """Return a tile of each matrix."""
     rows, columns = _ranges(place, tile)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     made: dict[str, Any] = {name: np.empty(shape, place.dtype) for name in place.names}
-    blocks.fill(rows, columns, **made)
+    blocks.fill(rows, columns, progress=progress, **made)
     return made
 
 
@@ -73,7 +92,7 @@ def _ranges(place: Place, tile: Tile) -> tuple[slice, slice]:
 def here(blocks: NetworkBlocks, place: Place) -> Engine:
     """Return the engine of this process, which computes a tile while the last one is written."""
 
-    def compute(tiles: Sequence[Tile], done: Done) -> None:
+    def compute(tiles: Sequence[Tile], reports: Reports) -> None:
         last: tuple[Tile, float, Future[None]] | None = None
 
         def settle() -> None:
@@ -81,12 +100,12 @@ def here(blocks: NetworkBlocks, place: Place) -> Engine:
             if last is not None:
                 (tile, error, written), last = last, None
                 written.result()
-                done(tile, error)
+                reports.done(tile, error)
 
         with ThreadPoolExecutor(1) as writer:
             try:
                 for tile in tiles:
-                    made = _computed(blocks, place, tile)
+                    made = _computed(blocks, place, tile, reports.within)
                     settle()
                     last = tile, blocks.error, writer.submit(_write, place, tile, made)
             finally:  # after Ctrl-C, too: the tile is whole
@@ -147,7 +166,7 @@ def on_scheduler(worker: TileWorker, address: str) -> Engine:
 def _by_workers(
     results: Callable[[Sequence[Tile]], Iterator[tuple[Tile, float | Lost]]],
     tiles: Sequence[Tile],
-    done: Done,
+    reports: Reports,
 ) -> None:
     """Compute the tiles, and those again whose workers were killed, while any is finished."""
     while tiles:
@@ -157,7 +176,7 @@ def _by_workers(
                 lost.append(tile)
                 reason = result.reason
             else:
-                done(tile, result)
+                reports.done(tile, result)
         if len(lost) == len(tiles):
             raise StoreError(f"no worker has finished a tile: {reason}")
         tiles = lost

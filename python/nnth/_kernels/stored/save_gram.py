@@ -77,7 +77,8 @@ def save_gram(
             compute; they must see the folder of `file` at the same path, and `file` must end in
             `.zarr`.
         threads: Number of threads of this process, 0 for all.
-        progress: Called as `progress(done, total)` with the numbers of tiles of this call.
+        progress: Called as `progress(done, total)` with hundredths of tiles of this call, and then
+            of those that are read for eigenvalues.
 
     Returns:
         A Table with the columns of `Gram.table` and `note`. If m is at most 20000 and the matrices
