@@ -125,6 +125,7 @@ TESTS = {
     "python/nnth/_net/": "net",
     "python/nnth/_kernels/kernel": "kernel reference",
     "python/nnth/_kernels/gram": "gram",
+    "python/nnth/_kernels/stored/": "stored",
     "python/nnth/": "kernel data network activation expression table",
 }
 

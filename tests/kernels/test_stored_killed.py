@@ -233,7 +233,6 @@ def test_the_command(form: str, x: NDArray[np.float64]) -> None:
 
 
 def test_an_interrupt_keeps_finished_tiles(x: NDArray[np.float64]) -> None:
-    Path("k.npy.unfinished").mkdir()
     np.save("long.npy", np.random.default_rng(1).normal(size=(4100, 2)))
     words = ("gram", "long.npy", "--act", "tanh", "--cb", 1, "--cw", 1, "--depth", 30)
     with stepwise("npy", x="long.npy", act="tanh", cb=1, cw=1, depth=30, tile=2048) as run:
