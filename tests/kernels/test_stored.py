@@ -303,17 +303,22 @@ def test_a_call_that_ends_while_the_files_get_their_names(
 
     def fails(path: Path, target: Path) -> Path:
         nonlocal count
+        if not path.parent.name.endswith(".unfinished"):  # zarr itself replaces files
+            return replace(path, target)
         count += 1
         if count > moved:
             raise StopError
         return replace(path, target)
+
+    def ended(*_: object, **__: object) -> None:
+        raise StopError
 
     def no_tile(*_: object) -> None:
         raise AssertionError("a tile is computed twice")
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", fails)
-        patched.setattr(stored_gram.StoredGram, "table", fails)  # the call ends here at the latest
+        patched.setattr(stored_gram.StoredGram, "table", ended)  # here at the latest
         with pytest.raises(StopError):
             save_gram(x, f"k.{form}", tile=10)
     save_gram(x, f"k.{form}", tile=10, progress=no_tile)
@@ -357,7 +362,7 @@ def test_a_full_disk(x: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) ->
         ({"dtype": "float16"}, "dtype must be float32 or float64, not 'float16'"),
         ({"kernel": "rbf"}, "kernel must be nngp, ntk or both, not 'rbf'"),
         ({"depth": 0}, "depth must be at least 1, not 0"),
-        ({"act": "step", "depth": 10**7, "cw": 1e300, "cb": 1.0}, "depth must be at most"),
+        ({"act": "relu_power:2", "depth": 60, "cw": 1e9}, "depth must be at most"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(
