@@ -166,16 +166,44 @@ def one_moments(activation: Activation, k: float) -> dict[str, float]: ...
 def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> dict[str, Any]: ...
 
 # gram.cpp
-# Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, method and the diagonals [m].
-def gram_into(
-    activation: Activation,
-    config: KernelConfig,
-    x: ArrayLike,
+class GramBlocks:  # x [m, n0] is not copied
+    def __init__(
+        self,
+        activation: Activation,
+        config: KernelConfig,
+        x: ArrayLike,
+        with_theta: bool,
+        threads: int,
+        progress: Progress | None,
+    ) -> None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def error(self) -> float: ...
+    @property
+    def nngp_diagonal(self) -> Floats: ...
+    @property
+    def ntk_diagonal(self) -> Floats: ...
+    # Fills blocks [rows, columns] of one dtype, whose rows have adjacent entries; rows and columns
+    # are (first, end). Returns the largest error of the entries computed one by one.
+    def fill(
+        self,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        threads: int,
+        progress: Progress | None,
+        nngp: NDArray[np.floating[Any]] | None,
+        ntk: NDArray[np.floating[Any]] | None,
+    ) -> float: ...
+
+def dot_products(  # fills out [rows, columns] with x_i . x_j of x [m, n0]
+    x: Floats,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
     threads: int,
     progress: Progress | None,
-    nngp: Floats | None,
-    ntk: Floats | None,
-) -> tuple[float, str, Floats, Floats]: ...
+    out: Floats,
+) -> None: ...
 
 # arrangement.cpp; what the fields mean is in nnth/regions/arrangement.hpp
 class TooManySubsetsError(ValueError): ...

@@ -74,8 +74,16 @@ def vertices(act: str, threads: int) -> Any:
 
 def gram(act: str, x: Any, threads: int) -> Any:
     nngp, ntk = np.empty((len(x), len(x))), np.empty((len(x), len(x)))
-    net = network(2)
-    return _core.gram_into(activation(act).core, net, x, threads, None, nngp, ntk), nngp, ntk
+    blocks = _core.GramBlocks(activation(act).core, network(2), x, True, threads, None)
+    every = (0, len(x))
+    found = blocks.fill(every, every, threads, None, nngp, ntk)
+    return [found, blocks.error, blocks.nngp_diagonal, blocks.ntk_diagonal, nngp, ntk]
+
+
+def products(threads: int) -> Any:
+    out = np.empty((20, 30))
+    _core.dot_products(MANY, (5, 25), (10, 40), threads, None, out)
+    return out
 
 
 def grams(threads: int) -> Any:
@@ -256,7 +264,13 @@ CALLS: dict[str, Call] = {
         lambda a: _core.two_moments(activation(a).core, 90.0, 2.0, 0.5)
     ),
     # gram.cpp
-    "gram_into": grams,
+    "GramBlocks": grams,
+    "GramBlocks.error": grams,
+    "GramBlocks.fill": grams,
+    "GramBlocks.method": lambda threads: gram("relu", X, threads),
+    "GramBlocks.nngp_diagonal": grams,
+    "GramBlocks.ntk_diagonal": grams,
+    "dot_products": products,
     # arrangement.cpp
     "count_arrangement": lambda threads: arrangement.__wrapped__(threads).rank,
     "ArrangementCounts": lambda threads: type(arrangement(threads)).__name__,

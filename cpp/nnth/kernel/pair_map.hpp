@@ -7,29 +7,11 @@
 #include <vector>
 
 #include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/diagonals.hpp"
 #include "nnth/kernel/recursion.hpp"
 #include "nnth/numerics/monitor.hpp"
 
 namespace nnth::kernel {
-
-// The diagonal kernels K_aa of all inputs at each layer, by the one-input formulas.
-struct Diagonals {
-    std::size_t inputs, layers;         // layers = depth + 1
-    std::vector<double> norm;           // [inputs] |x|^2/n0
-    std::vector<double> k;              // [layers][inputs]
-    std::vector<double> square, slope;  // [layers - 1][inputs] E[s^2] and E[s'^2]
-    std::vector<double> theta;          // [inputs] at the last layer
-    double error = 0.0;                 // relative, of k and theta at the last layer
-    double product_error = 0.0;         // of the cosine of two inputs, from their product
-    bool shared = false;                // all norms are equal to rounding
-
-    const double* k_at(std::size_t layer) const { return &k[layer * inputs]; }
-    const double* last_k() const { return k_at(layers - 1); }
-};
-
-// Norms that differ by less than this, relatively, count as equal: they differ only by the rounding
-// of the sum of squares.
-constexpr double kSharedNorm = 1e-14;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
@@ -95,6 +77,9 @@ class PairMap {
 
     // The number of inputs along the side of a block that takes some milliseconds.
     virtual std::size_t block() const { return kMostPairs; }
+
+    // Whether inputs a and b may be exchanged without a change of any bit.
+    virtual bool symmetric() const { return false; }
 };
 
 // Each pair by the recursion over layers: for few pairs, or forms without a faster map.

@@ -94,6 +94,8 @@ class ComposedMap final : public PairMap {
 
     double error() const override { return inner_error_ + table_.tail() + kClenshawRounding; }
 
+    bool symmetric() const override { return true; }
+
   private:
     const Diagonals& diagonals_;
     double inner_error_;

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from nnth._kernels.protocol import KernelRows, SphereKernel, check_memory_of_matrices
+from nnth import _core
+from nnth._kernels.blocks import FilledBlocks, KernelBlocks, bounds
+from nnth._kernels.protocol import SphereKernel
 from nnth._kernels.sphere import AngularValues, Levels, funk_hecke, radial_levels
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
@@ -34,6 +37,25 @@ class _DistanceKernel(SphereKernel):
         return None
 
 
+def by_differences(
+    data: Floats, exponent: Callable[[Floats], Floats], scale: float
+) -> FilledBlocks:
+    """Return exp(exponent(|x - y|^2/scale^2)) from the differences of inputs, without limits.
+
+    A distance that overflows is infinite, and the kernel 0. Otherwise the exponent t has a relative
+    error of d/2 + 3 roundings, and t exp(-t) is below 1.
+    """
+
+    def fill(rows: range, columns: range, out: Floats) -> None:
+        others = data[columns.start : columns.stop]
+        with np.errstate(over="ignore"):
+            for row, i in zip(out, rows, strict=True):
+                apart = (others - data[i]) / scale
+                np.exp(exponent(np.einsum("ij,ij->i", apart, apart)), out=row)
+
+    return FilledBlocks(np.ones(len(data)), _EPS * (0.5 * data.shape[1] + 3.0), fill)
+
+
 @dataclass(frozen=True, eq=False)
 class RadialKernel(_DistanceKernel):
     """The kernel exp(-|x - y|^2/(2 S^2))."""
@@ -42,38 +64,26 @@ class RadialKernel(_DistanceKernel):
     def parameters(self) -> dict[str, Any]:
         return self._parameters("rbf")
 
-    def rows(
-        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
-    ) -> KernelRows:
-        check_memory_of_matrices(count, len(data), 1)
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
         validated()
         # Relative to the center, distances are differences of the smallest numbers.
         with np.errstate(over="ignore", invalid="ignore"):
             centered = (data - data.mean(axis=0)) / self.scale
             squares = np.einsum("ij,ij->i", centered, centered)
         if not squares.max() < _FAR:
-            return self._by_differences(data, count)
-        matrix = centered[:count] @ centered.T
-        matrix -= 0.5 * squares[:count, None]
-        matrix -= 0.5 * squares
-        np.minimum(matrix, 0.0, out=matrix)
-        np.exp(matrix, out=matrix)
-        matrix[np.arange(count), np.arange(count)] = 1.0
+            return by_differences(data, lambda squares: -0.5 * squares, self.scale)
+        halves = 0.5 * squares
+
+        def fill(rows: range, columns: range, out: Floats) -> None:
+            _core.dot_products(centered, bounds(rows), bounds(columns), threads, progress, out)
+            for row, i in zip(out, rows, strict=True):
+                row -= halves[i] + halves[columns.start : columns.stop]
+                np.exp(np.minimum(row, 0.0, out=row), out=row)
+
         error = _EPS * (1.0 + data.shape[1] ** 0.5) * (1.0 + float(squares.max()))
-        return KernelRows(matrix, np.ones(len(data)), error)
-
-    def _by_differences(self, data: Floats, count: int) -> KernelRows:
-        """Return the rows from the differences of inputs, which is slower but has no limits.
-
-        A distance that overflows is infinite, and the kernel 0. Otherwise the exponent t has a
-        relative error of d/2 + 3 roundings, and t exp(-t) is below 1.
-        """
-        matrix = np.empty((count, len(data)))
-        with np.errstate(over="ignore"):
-            for i in range(count):
-                apart = (data - data[i]) / self.scale
-                np.exp(-0.5 * np.einsum("ij,ij->i", apart, apart), out=matrix[i])
-        return KernelRows(matrix, np.ones(len(data)), _EPS * (0.5 * data.shape[1] + 3.0))
+        return FilledBlocks(np.ones(len(data)), error, fill)
 
     def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
         half = np.sin(0.5 * angles) / self.scale
@@ -94,18 +104,11 @@ class LaplaceKernel(_DistanceKernel):
     def parameters(self) -> dict[str, Any]:
         return self._parameters("laplace")
 
-    def rows(
-        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
-    ) -> KernelRows:
-        """Return the rows from differences, with errors as in `RadialKernel._by_differences`."""
-        check_memory_of_matrices(count, len(data), 1)
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
         validated()
-        matrix = np.empty((count, len(data)))
-        with np.errstate(over="ignore"):
-            for i in range(count):
-                apart = (data - data[i]) / self.scale
-                np.exp(-np.sqrt(np.einsum("ij,ij->i", apart, apart)), out=matrix[i])
-        return KernelRows(matrix, np.ones(len(data)), _EPS * (0.5 * data.shape[1] + 3.0))
+        return by_differences(data, lambda squares: -np.sqrt(squares), self.scale)
 
     def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
         return AngularValues(np.exp(-2.0 * np.sin(0.5 * angles) / self.scale), 1.0, 4.0 * _EPS)

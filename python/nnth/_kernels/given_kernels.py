@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from nnth._kernels.protocol import DataKernel, KernelRows, check_memory_of_matrices
+from nnth._kernels.blocks import FilledBlocks, KernelBlocks
+from nnth._kernels.protocol import DataKernel
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 
 _EPS: Final = float(np.finfo(float).eps)
 _ASYMMETRY: Final = 1e-8  # relative to the diagonal: the asymmetry that rounding may cause
+_TOGETHER: Final = 16  # inputs whose diagonal entries are asked for together
 _NETWORK: Final = ("act", "depth", "cb", "cw", "ntk")
 
 KernelFunction = Callable[[Floats, Floats], Any]
@@ -33,14 +35,19 @@ class FunctionKernel(DataKernel):
         name = getattr(self.function, "__name__", type(self.function).__name__)
         return {"kernel": name, **dict.fromkeys(_NETWORK)}
 
-    def rows(
-        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
-    ) -> KernelRows:
-        check_memory_of_matrices(count, len(data), 1)
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
         validated()
-        matrix = self._values(data[:count], data)
-        rest = [self._values(data[i : i + 1], data[i : i + 1])[0, 0] for i in _after(count, data)]
-        return KernelRows(matrix, np.append(matrix.diagonal(), rest), _EPS)
+        some = (data[i : i + _TOGETHER] for i in range(0, len(data), _TOGETHER))
+        diagonal = np.concatenate([self._values(x, x).diagonal() for x in some])
+
+        def fill(rows: range, columns: range, out: Floats) -> None:
+            out[...] = self._values(
+                data[rows.start : rows.stop], data[columns.start : columns.stop]
+            )
+
+        return FilledBlocks(diagonal, _EPS, fill)
 
     def _values(self, x: Floats, y: Floats) -> Floats:
         values = np.array(self.function(x, y), dtype=np.float64)
@@ -49,10 +56,6 @@ class FunctionKernel(DataKernel):
             found = f"shape {values.shape}" if np.isfinite(values).all() else "others"
             raise ValueError(f"kernel must return {shape}, not {found}")
         return values
-
-
-def _after(count: int, data: Floats) -> range:
-    return range(count, len(data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +68,20 @@ class MatrixKernel(DataKernel):
     def parameters(self) -> dict[str, Any]:
         return {"kernel": "matrix", **dict.fromkeys(_NETWORK)}
 
-    def rows(
-        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
-    ) -> KernelRows:
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
         if len(data) != len(self.matrix):
             raise ValueError(
                 f"kernel must be a matrix of the {len(data)} inputs, test inputs last, not of "
                 f"{len(self.matrix)}"
             )
         validated()
-        return KernelRows(self.matrix[:count].copy(), self.matrix.diagonal().copy(), _EPS)
+
+        def fill(rows: range, columns: range, out: Floats) -> None:
+            out[...] = self.matrix[rows.start : rows.stop, columns.start : columns.stop]
+
+        return FilledBlocks(self.matrix.diagonal().copy(), _EPS, fill)
 
     def cross(self, x: Floats, y: Floats, *, threads: int = 0) -> Floats:
         raise ValueError("kernel must be a name or a function for new inputs, not a matrix")

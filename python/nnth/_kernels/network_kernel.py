@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from nnth import _core
 from nnth._activations.smoothness import polynomial, roughness
+from nnth._kernels.blocks import KernelBlocks, Numbers, block_memory, bounds, range_of
 from nnth._kernels.kernel import InfiniteNetwork
-from nnth._kernels.protocol import KernelRows, SphereKernel, check_memory_of_matrices
+from nnth._kernels.protocol import SphereKernel, check_memory_of_matrices
 from nnth._kernels.sphere import AngularValues, Levels, funk_hecke
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
@@ -19,6 +21,103 @@ from nnth._runtime.work import validated
 _TINY: Final = float(np.finfo(float).tiny)  # smaller doubles have fewer digits
 
 Matrices = Literal["nngp", "ntk", "both"]
+
+
+class NetworkBlocks:
+    """Blocks of the NNGP and of the tangent kernel of inputs `(m, n_0)`.
+
+    The data are not copied, and must not be changed. An entry has the same bits in any block, with
+    any number of threads.
+
+    Attributes:
+        inputs: The number m of inputs.
+        nngp_diagonal: The diagonal `(m,)` of the NNGP kernel.
+        ntk_diagonal: The diagonal `(m,)` of the tangent kernel.
+        method: How pairs of inputs are computed, as in `Gram`.
+    """
+
+    def __init__(
+        self,
+        network: InfiniteNetwork,
+        data: Floats,
+        matrices: Matrices = "both",
+        *,
+        threads: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        """Compute the diagonals, and what all blocks of the matrices share; raises as `gram`."""
+        validated()
+        self._core = _core.GramBlocks(
+            network.act.core, network.config, data, matrices != "nngp", threads, progress
+        )
+        self._threads = threads
+        self._lock = Lock()
+        self._found = 0.0
+        self.inputs = len(data)
+        self.nngp_diagonal = self._core.nngp_diagonal
+        self.ntk_diagonal = self._core.ntk_diagonal
+        self.method = self._core.method
+
+    @property
+    def error(self) -> float:
+        """Return the estimated error of the diagonals and of the blocks computed so far."""
+        return float(np.maximum(self._core.error, self._found))
+
+    def fill(
+        self,
+        rows: slice,
+        columns: slice,
+        *,
+        nngp: Numbers | None = None,
+        ntk: Numbers | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Fill blocks of one or both matrices, which must both be float64 or both float32.
+
+        Args: as `KernelBlocks.block` has them.
+        """
+        i, j = range_of(rows, self.inputs), range_of(columns, self.inputs)
+        found = self._core.fill(bounds(i), bounds(j), self._threads, progress, nngp, ntk)
+        with self._lock:  # blocks may be computed by several threads
+            self._found = float(np.maximum(self._found, found))
+
+
+@dataclass(frozen=True, eq=False)
+class OneNetworkKernel:
+    """Blocks of one of the two kernels: `KernelBlocks`."""
+
+    kind: Literal["nngp", "ntk"]
+    both: NetworkBlocks
+
+    @property
+    def inputs(self) -> int:
+        """Return the number m of inputs."""
+        return self.both.inputs
+
+    @property
+    def diagonal(self) -> Floats:
+        """Return the diagonal `(m,)`."""
+        return self.both.nngp_diagonal if self.kind == "nngp" else self.both.ntk_diagonal
+
+    @property
+    def error(self) -> float:
+        """Return the estimated error of the diagonal and of the blocks computed so far."""
+        return self.both.error
+
+    def block(
+        self,
+        rows: slice,
+        columns: slice,
+        *,
+        out: Numbers | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Return a block; see `KernelBlocks`."""
+        i, j = range_of(rows, self.inputs), range_of(columns, self.inputs)
+        memory = block_memory(out, i, j)
+        nngp, ntk = (memory, None) if self.kind == "nngp" else (None, memory)
+        self.both.fill(rows, columns, nngp=nngp, ntk=ntk, progress=progress)
+        return memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +147,15 @@ def network_rows(
     Raises as `gram` does.
     """
     check_memory_of_matrices(count, len(data), 2 if matrices == "both" else 1)
-    validated()
+    blocks = NetworkBlocks(network, data, matrices, threads=threads, progress=progress)
     nngp, ntk = (
         np.empty((count, len(data))) if matrices in (name, "both") else None
         for name in ("nngp", "ntk")
     )
-    error, method, nngp_diagonal, ntk_diagonal = _core.gram_into(
-        network.act.core, network.config, data, threads, progress, nngp, ntk
+    blocks.fill(slice(0, count), slice(None), nngp=nngp, ntk=ntk, progress=progress)
+    return NetworkRows(
+        nngp, ntk, blocks.nngp_diagonal, blocks.ntk_diagonal, blocks.error, blocks.method
     )
-    return NetworkRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +170,11 @@ class NetworkKernel(SphereKernel):
         described = {"kernel": self.kind, **self.network.parameters}
         return described if self.kind == "ntk" else {**described, "ntk": None}
 
-    def rows(
-        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
-    ) -> KernelRows:
-        found = network_rows(
-            self.network, data, count, self.kind, threads=threads, progress=progress
-        )
-        nngp = self.kind == "nngp"
-        matrix = found.nngp if nngp else found.ntk
-        assert matrix is not None
-        return KernelRows(matrix, found.nngp_diagonal if nngp else found.ntk_diagonal, found.error)
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
+        both = NetworkBlocks(self.network, data, self.kind, threads=threads, progress=progress)
+        return OneNetworkKernel(self.kind, both)
 
     def sphere_norm(self, norm: float | None) -> float | None:
         """Return 1/C_w by default, at which the first layer has the kernel C_b + cos(theta).

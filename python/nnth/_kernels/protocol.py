@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nnth._kernels.blocks import KernelBlocks
 from nnth._kernels.sphere import AngularValues, Levels
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
@@ -26,28 +27,42 @@ class KernelRows:
 
 
 class DataKernel(Protocol):
-    """A positive semi-definite kernel of vectors; implementations inherit cross and diagonal."""
+    """A positive semi-definite kernel of vectors; what needs only blocks is inherited."""
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Return the columns of a record that describe the kernel."""
         ...
 
+    def blocks(
+        self, data: Floats, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelBlocks:
+        """Return the blocks of the kernel matrix of the inputs `(m, n_0)`.
+
+        It checks the inputs, calls `validated()`, and computes the diagonal, and what all blocks
+        share. Blocks are computed on `threads` threads, 0 for all. The data must not be changed
+        while blocks are asked for. `progress` is called as `progress(0, 1)` a few times a second.
+        """
+        ...
+
     def rows(
         self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
     ) -> KernelRows:
         """Return the first `count` rows of the kernel matrix of the inputs `(m, n_0)`."""
-        ...
+        check_memory_of_matrices(count, len(data), 1)
+        blocks = self.blocks(data, threads=threads, progress=progress)
+        matrix = blocks.block(slice(0, count), slice(None), progress=progress)
+        return KernelRows(matrix, blocks.diagonal, blocks.error)
 
     def cross(self, x: Floats, y: Floats, *, threads: int = 0) -> Floats:
         """Return the matrix K(x_i, y_j) of two sets of inputs."""
-        if len(x) > len(y):
-            return self.cross(y, x, threads=threads).T
-        return self.rows(np.concatenate((x, y)), len(x), threads=threads).matrix[:, len(x) :]
+        check_memory_of_matrices(len(x), len(y), 1)
+        blocks = self.blocks(np.concatenate((x, y)), threads=threads)
+        return np.asarray(blocks.block(slice(0, len(x)), slice(len(x), None)))
 
     def diagonal(self, x: Floats, *, threads: int = 0) -> Floats:
         """Return K(x_i, x_i)."""
-        return self.rows(x, 1, threads=threads).diagonal
+        return self.blocks(x, threads=threads).diagonal
 
 
 class SphereKernel(DataKernel, Protocol):
