@@ -108,9 +108,10 @@ def processor_time(pid: int) -> float:
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
     """Return the worker processes, without the resource tracker that Python starts."""
-    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    pids = [pid for children in threads for pid in children.read_text().split()]
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
-    return [pid for pid, line in lines.items() if "spawn_main" in line]
+    return sorted(pid for pid, line in lines.items() if "spawn_main" in line)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
