@@ -48,7 +48,7 @@ class Reports:
 
     def within(self, done: int, total: int) -> None:
         """Take note of the progress within a tile, whose predecessor may be unfinished."""
-        self._show(min(_PARTS - 1, _PARTS * done // max(total, 1)))
+        self._show(min(_PARTS - 1, max(1, _PARTS * done // max(total, 1))))
 
     def _show(self, parts: int) -> None:
         if self.progress is not None:
