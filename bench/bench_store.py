@@ -1,6 +1,7 @@
 """What does it cost to write kernel matrices in tiles, and what do two workers and zarr gain?
 
     python bench/bench_store.py [--inputs 8000] [--dimension 784] [--rounds 3] [--cluster]
+    python bench/bench_store.py --compression
 
 The ReLU kernels of depth 3 of random inputs, both matrices in float32, are written to .npy files
 and to a zarr group, and by one and by two worker processes with one thread each (--cluster: of a
@@ -8,6 +9,8 @@ dask scheduler on this machine). Beside them: the time to compute the same tiles
 product of the same inputs by NumPy, and the time to write as many bytes. All sides run in turn; the
 matrices of all are compared with those in memory. The first round is not counted. Each writer runs
 in a process of its own, whose peak memory is shown. Appends a row to bench/bench_store.csv.
+--compression prints what compressors save, and their speed, on 1024 x 1024 entries of the tangent
+kernel of the digits.
 """
 
 import argparse
@@ -100,14 +103,40 @@ def check(folder: Path, x: np.ndarray) -> None:
         assert np.array_equal(np.load(file, mmap_mode="r"), wanted), file
 
 
+def compression() -> None:
+    whole = nnth.gram("digits", "relu", depth=DEPTH).ntk
+    assert whole is not None
+    compressors = {
+        "none": None,
+        "zstd": zarr.codecs.ZstdCodec(level=1),
+        "blosc lz4": zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"),
+        "blosc zstd": zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+    }
+    for dtype in ("float32", "float64"):
+        matrix = whole[:1024, :1024].astype(dtype)
+        for name, compressor in compressors.items():
+            with tempfile.TemporaryDirectory() as folder:
+                array = zarr.create_array(
+                    folder, data=matrix, chunks=matrix.shape, compressors=compressor, overwrite=True
+                )
+                taken = seconds(lambda array=array, matrix=matrix: array.__setitem__(..., matrix))
+                assert np.array_equal(array[:], matrix)
+                saved = 1.0 - array.nbytes_stored() / matrix.nbytes
+            print(f"{dtype} {name}: {saved:.0%} saved, {matrix.nbytes / taken / 1e6:.0f} MB/s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=8000)
     parser.add_argument("--dimension", type=int, default=784)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cluster", action="store_true")
+    parser.add_argument("--compression", action="store_true")
     parser.add_argument("--write", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.compression:
+        compression()
+        return
     if given.write:
         write(json.loads(given.write))
         return

@@ -143,7 +143,10 @@ def gram(
                 return _in_tiles(data, save, act, call, jobs=jobs, scheduler=scheduler, **given)
             from nnth._kernels.gram import gram as compute
 
-            result = compute(data, act, **given)
+            try:
+                result = compute(data, act, **given)
+            except MemoryError as error:
+                raise MemoryError(f"{error}; --save k.zarr or k.npy writes tiles") from None
     if save is not None:
         result.save(save)
     with call.interrupted_at_once():

@@ -73,7 +73,7 @@ def gram_blocks(
         ((100, 78), (100, 78))
         >>> top = matrix @ np.ones(178)  # not computed yet
         >>> float(top.compute().max().round(2))
-        0.0
+        680.57
 
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
