@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 import nnth
 from nnth import gram, gram_blocks, save_gram
+from nnth._kernels.kernel import infinite_network
 from nnth._kernels.stored import stored_gram
+from nnth._kernels.stored.filling import TileWorker
 from nnth._kernels.stored.journal import Journal, StoreError
 from nnth._kernels.stored.place import Place
 from nnth._kernels.stored.tiling import Tiling
@@ -351,6 +353,19 @@ def test_a_full_disk(x: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) ->
     assert full.value.filename == "k.npy"
     save_gram(x, "k.npy", tile=10)
     assert np.array_equal(read("npy"), gram(x).ntk)
+
+
+def test_a_worker_of_other_work_writes_nothing(x: NDArray[np.float64]) -> None:
+    stopped_after(2, x, "k.npy", depth=2, tile=10)
+    place = Place(Path("k.npy"), ("nngp", "ntk"), Tiling(ROWS, 10), "float64")
+    network = infinite_network("relu", depth=3)
+    worker = TileWorker(place, network, "both", "a token")
+    before = Path("k.npy.unfinished/ntk.npy").read_bytes()
+    with pytest.raises(StoreError, match=r"^k\.npy: worker .* does not see the folder"):
+        worker((2, 3))
+    np.save(place.inputs("a token"), x)
+    worker((2, 3))
+    assert Path("k.npy.unfinished/ntk.npy").read_bytes() != before
 
 
 # Bad input.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -118,10 +117,10 @@ def here(blocks: NetworkBlocks, place: Place) -> Engine:
 class TileWorker:
     """The function by which a worker process computes a tile and writes it.
 
-    The files must be at the same place for all processes. Each reads the inputs once.
-
-    Attributes:
-        token: Names the work; a process keeps what it has prepared for it.
+    The files must be at the same place for all processes. Each reads the inputs once, and keeps
+    what it has prepared for the last `token`, which stands for inputs and arguments. A worker of
+    a call that was killed may go on after other work has begun in the same folder; it finds no
+    inputs of its token then, and writes nothing.
     """
 
     place: Place
@@ -132,7 +131,9 @@ class TileWorker:
     def __call__(self, tile: Tile) -> float:
         with _preparing:  # one thread of a process prepares, and the others wait
             blocks = _prepared(self.token, self.place, self.network, self.kernel)
-        _write(self.place, tile, _computed(blocks, self.place, tile))
+        made = _computed(blocks, self.place, tile)
+        self.place.check_inputs(self.token)
+        _write(self.place, tile, made)
         return blocks.error
 
 
@@ -143,12 +144,8 @@ _preparing = threading.Lock()
 def _prepared(
     token: str, place: Place, network: InfiniteNetwork, kernel: Matrices
 ) -> NetworkBlocks:
-    if not place.inputs.exists():
-        raise StoreError(
-            f"{place.file}: worker {socket.gethostname()} has no folder {place.folder}: all "
-            "workers must have it on a common file system"
-        )
-    return NetworkBlocks(network, np.load(place.inputs), kernel, threads=1)
+    place.check_inputs(token)
+    return NetworkBlocks(network, np.load(place.inputs(token)), kernel, threads=1)
 
 
 def in_workers(worker: TileWorker, jobs: int) -> Engine:

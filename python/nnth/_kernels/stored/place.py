@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth._kernels.stored.journal import StoreError
 from nnth._kernels.stored.matrices import (
     OURS,
     DType,
@@ -55,10 +57,17 @@ class Place:
         """The file of the journal."""
         return self.folder / "journal.jsonl"
 
-    @property
-    def inputs(self) -> Path:
-        """The file from which workers read the inputs."""
-        return self.folder / "inputs.npy"
+    def inputs(self, token: str) -> Path:
+        """Return the file from which workers read the inputs of the work with this token."""
+        return self.folder / f"inputs-{token}.npy"
+
+    def check_inputs(self, token: str) -> None:
+        """Raise StoreError, in a worker, if there are no inputs with this token."""
+        if not self.inputs(token).exists():
+            raise StoreError(
+                f"{self.file}: worker {socket.gethostname()} does not see the folder {self.folder}: "
+                "all workers must, on a common file system"
+            )
 
     @property
     def targets(self) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -174,8 +175,9 @@ def fill_gram(
     try:
         engine = here(blocks, place)
         if jobs or scheduler is not None:
-            np.save(place.inputs, data)
-            worker = TileWorker(_at_one_path(place), network, kernel, os.urandom(8).hex())
+            token = hashlib.sha256(json.dumps(header).encode()).hexdigest()[:16]
+            np.save(place.inputs(token), data)
+            worker = TileWorker(_at_one_path(place), network, kernel, token)
             engine = in_workers(worker, jobs) if jobs else on_scheduler(worker, str(scheduler))
         fill(engine, journal, place.tiling.upper(), progress)
         error = max(journal.errors.values()) + _ROUNDING[dtype]
