@@ -78,7 +78,7 @@ def _write(place: Place, tile: Tile, made: Mapping[str, NDArray[Any]]) -> None:
     """Write a tile of each matrix and its mirror image, and return when they are on the disk."""
     rows, columns = _ranges(place, tile)
     with system_errors_naming(place.file):
-        for name, matrix in place.matrices().items():
+        for name, matrix in place.unfinished().items():
             block = made[name]
             mirrored = [] if rows == columns else [(columns, rows, block.T)]
             matrix.write([(rows, columns, block), *mirrored])

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from nnth._kernels.stored.matrices import (
 from nnth._kernels.stored.tiling import Tiling
 
 _GIB: Final = 2**30
+_GROUP: Final = "matrices.zarr"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Place:
         """Raise StoreError, in a worker, if there are no inputs with this token."""
         if not self.inputs(token).exists():
             raise StoreError(
-                f"{self.file}: worker {socket.gethostname()} does not see the folder {self.folder}: "
-                "all workers must, on a common file system"
+                f"{self.file}: worker {socket.gethostname()} does not see the folder "
+                f"{self.folder}: all workers must, on a common file system"
             )
 
     @property
@@ -75,15 +76,20 @@ class Place:
         return [target for _, target in self._moves()]
 
     def matrices(self) -> dict[str, StoredMatrix]:
-        """Return the matrices by name, finished or not."""
-        work, target = self._moves()[0]
+        """Return the matrices by name, finished or not, to be read."""
+        found = {}
+        for name, unfinished in self.unfinished().items():
+            target = self.file / name if self.form == "zarr" else self._target(name)
+            moved = not unfinished.path.exists()
+            found[name] = replace(unfinished, path=target) if moved else unfinished
+        return found
+
+    def unfinished(self) -> dict[str, StoredMatrix]:
+        """Return the matrices in the folder by name, to be written."""
         if self.form == "zarr":
-            group = work if work.exists() else target
+            group = self.folder / _GROUP
             return {n: ZarrMatrix(group / n, self.tiling, self.dtype) for n in self.names}
-        return {
-            name: NpyMatrix(work if work.exists() else target, self.tiling, self.dtype)
-            for name, (work, target) in zip(self.names, self._moves(), strict=True)
-        }
+        return {n: NpyMatrix(self.folder / f"{n}.npy", self.tiling, self.dtype) for n in self.names}
 
     def check(self) -> None:
         """Raise ValueError or OSError if the matrices cannot be written here."""
@@ -106,12 +112,9 @@ class Place:
         """Make the files of the matrices anew; `record` becomes an attribute of a zarr group."""
         if self.form == "zarr":
             require_zarr().create_group(
-                self._moves()[0][0], overwrite=True, attributes={OURS: dict(record)}
+                self.folder / _GROUP, overwrite=True, attributes={OURS: dict(record)}
             )
-        else:
-            for work, _ in self._moves():
-                work.touch()
-        for matrix in self.matrices().values():
+        for matrix in self.unfinished().values():
             matrix.create()
 
     def whole(self) -> bool:
@@ -141,15 +144,14 @@ class Place:
         shutil.rmtree(self.folder)
 
     def _moves(self) -> Sequence[tuple[Path, Path]]:
+        """Return what is to be moved to where when the matrices are whole."""
         if self.form == "zarr":
-            return [(self.folder / "matrices.zarr", self.file)]
-        if len(self.names) == 1:
-            return [(self.folder / f"{self.names[0]}.npy", self.file)]
-        suffix = self.file.suffix
-        return [
-            (self.folder / f"{name}.npy", self.file.with_suffix(f".{name}{suffix}"))
-            for name in self.names
-        ]
+            return [(self.folder / _GROUP, self.file)]
+        return [(matrix.path, self._target(name)) for name, matrix in self.unfinished().items()]
+
+    def _target(self, name: str) -> Path:
+        one = len(self.names) == 1
+        return self.file if one else self.file.with_suffix(f".{name}{self.file.suffix}")
 
     def _replaceable(self, target: Path) -> bool:
         if self.form == "npy":
