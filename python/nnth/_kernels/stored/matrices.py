@@ -60,7 +60,7 @@ class NpyMatrix(StoredMatrix):
             for rows, columns, block in blocks:
                 for position, row in zip(self._places(rows, columns), block, strict=True):
                     stream.seek(position)
-                    left = memoryview(np.ascontiguousarray(row)).cast("B")
+                    left = np.ascontiguousarray(row).data.cast("B")
                     while left:
                         left = left[stream.write(left) :]
             os.fsync(stream.fileno())
