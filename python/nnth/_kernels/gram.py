@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from nnth._tables.table import Meta, Table
 
 _DRAWN_ROWS = 300  # a larger matrix is drawn as means over blocks
 _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
+
+
+class Rows(Protocol):
+    """A matrix of which rows can be asked for, as an array."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -187,7 +195,7 @@ def _picture(
     return Panels(panels=(*(heat_map(*item) for item in matrices.items()), spectra))
 
 
-def heat_map(name: str, matrix: Floats) -> HeatMap:
+def heat_map(name: str, matrix: Rows) -> HeatMap:
     """Return the picture of a matrix; a large matrix is drawn as means over blocks of entries."""
     block = -(-len(matrix) // _DRAWN_ROWS)
     starts = np.arange(0, len(matrix), block)

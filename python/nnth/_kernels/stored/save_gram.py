@@ -169,7 +169,7 @@ def fill_gram(
         "dtype": dtype,
         "tile": tile,
         "inputs": [inputs, dimension],
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": hashlib.sha256(np.ascontiguousarray(data).data).hexdigest(),
     }
     journal = _opened(place, header)
     try:
