@@ -229,10 +229,11 @@ def test_the_command(form: str, x: NDArray[np.float64]) -> None:
     assert sorted(path.name for path in Path().iterdir()) == [*names, "x.npy"]
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_finished_tiles(x: NDArray[np.float64]) -> None:
     np.save("long.npy", np.random.default_rng(1).normal(size=(4100, 2)))
-    words = ("gram", "long.npy", "--act", "tanh", "--cb", 1, "--cw", 1, "--depth", 30)
-    with stepwise("npy", x="long.npy", act="tanh", cb=1, cw=1, depth=30, tile=2048) as run:
+    words = ("gram", "long.npy", "--cb", 1, "--cw", 1, "--depth", 200)  # seconds for a tile
+    with stepwise("npy", x="long.npy", cb=1, cw=1, depth=200, tile=2048) as run:
         run.step(1)
         run.kill()
     before = len(journal_of("npy"))
