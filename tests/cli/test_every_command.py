@@ -22,7 +22,7 @@ from nnth_cli import main as program
 # it draws samples, or has enough cells to be divided.
 CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
-    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
+    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --x-test u.npy --dtype float32 --depth 3"],
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",

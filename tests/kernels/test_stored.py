@@ -381,7 +381,7 @@ def test_a_worker_of_other_work_writes_nothing(x: NDArray[np.float64]) -> None:
         ({"jobs": 10**6}, "jobs must be at most 1024"),
         ({"jobs": 1, "scheduler": "tcp://127.0.0.1:1"}, "jobs and scheduler must not both"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "file must end in .zarr with scheduler"),
-        ({"dtype": "float16"}, "dtype must be float32 or float64, not 'float16'"),
+        ({"dtype": "float16"}, "dtype must be float64 or float32, not 'float16'"),
         ({"kernel": "rbf"}, "kernel must be nngp, ntk or both, not 'rbf'"),
         ({"depth": 0}, "depth must be at least 1, not 0"),
         ({"act": "relu_power:2", "depth": 60, "cw": 1e9}, "depth must be at most"),
@@ -474,7 +474,7 @@ def test_dask_solves_with_blocks(x: NDArray[np.float64]) -> None:
     ("arguments", "words"),
     [
         ({"kernel": "both"}, "kernel must be nngp or ntk, not 'both'"),
-        ({"dtype": "int8"}, "dtype must be float32 or float64"),
+        ({"dtype": "int8"}, "dtype must be float64 or float32"),
         ({"tile": -1}, "tile must be at least 1"),
     ],
 )

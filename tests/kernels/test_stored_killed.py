@@ -254,6 +254,7 @@ def test_an_interrupt_keeps_finished_tiles(x: NDArray[np.float64]) -> None:
         (("--save", "k.npy", "--scheduler", "tcp://a:1"), "--save must end in .zarr with --sch"),
         (("--save", "x.npy"), "--save must not be a file to read: x.npy"),
         (("--save", "k.npy", "--net", "telgarsky:2"), "--save must end in .npz with --net"),
+        (("--save", "k.npy", "--x-test", "x.npy"), "--save must end in .npz with --x-test"),
     ],
 )
 def test_bad_options(words: tuple[object, ...], message: str, x: NDArray[np.float64]) -> None:

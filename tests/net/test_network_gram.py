@@ -42,6 +42,8 @@ def test_the_kernel_is_that_of_the_jacobian(act: str, outputs: int) -> None:
     assert np.abs(found.ntk_full - full).max() <= 1e-13 * scale
     assert np.abs(found.ntk - np.einsum("ijkk->ij", full)).max() <= 1e-13 * scale
     assert np.abs(found.ntk_test - np.einsum("ikp,jkp->ij", other, j)).max() <= 1e-13 * scale
+    own = np.einsum("ikp,ikp->i", other, other)
+    assert np.abs(found.ntk_test_diagonal - own).max() <= 1e-13 * max(scale, own.max())
     sizes = [w.size + b.size for w, b in zip(net.weights, net.biases, strict=True)]
     ends = np.cumsum([0, *sizes])
     for layer, part in enumerate(found.by_layer):

@@ -52,6 +52,10 @@ def gram(
         Literal["nngp", "ntk", "both"], typer.Option(help="Kernel whose matrix is computed.")
     ] = "both",
     ntk: options.Ntk = "ntk",
+    dtype: Annotated[
+        Literal["float64", "float32"],
+        typer.Option(help="Precision of the arrays; they are computed in float64."),
+    ] = "float64",
     save: options.SaveMatrices = None,
     jobs: Annotated[
         int,
@@ -75,8 +79,10 @@ def gram(
     ntk_ij  = Th^(L+1)(x_i, x_j)     the kernel of gradient descent
 
     with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
-    eigenvalues, condition number. --save writes the matrices nngp and ntk. --plot draws the
-    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
+    eigenvalues, condition number. --save writes the matrices nngp and ntk, and with --x-test
+    also nngp_test and ntk_test, with a row for each test input and a column for each input, and
+    nngp_test_diagonal and ntk_test_diagonal, the kernels of each test input with itself. --plot
+    draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
     conventions for a row of zeros at C_b = 0 and for activations that jump.
 
     Matrices that do not fit in memory are written in tiles, to --save k.zarr, or k.npy for
@@ -95,18 +101,22 @@ def gram(
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
              nnth gram --x digits --save kernels.npy --jobs 2
+             nnth gram --x digits --x-test digits --dtype float32 --save kernels.npz
              nnth hessian --data iris --steps 200 --save-net net.npz
              nnth gram --x iris --net net.npz --by-layer
     """
-    of_net = ("--x-test", "--rates", "--by-layer", "--full")
+    of_net = ("--rates", "--by-layer", "--full")
+    of_limit = ("--depth", "--kernel", "--ntk", "--dtype")
     call.check_together(
-        conflicts=[("--x", "FILE"), *(("--net", one) for one in ("--depth", "--kernel", "--ntk"))],
+        conflicts=[("--x", "FILE"), *(("--net", one) for one in of_limit)],
         needs=[(option, ("--net",)) for option in of_net],
     )
     call.check_target("--save", save, (".npz", *_IN_TILES), folders=(".zarr",))
     in_tiles = save is not None and save.suffix.lower() in _IN_TILES
     if net is not None and in_tiles:
         raise ValueError(f"--save must end in .npz with --net, not {str(save)!r}")
+    if x_test is not None and in_tiles:
+        raise ValueError(f"--save must end in .npz with --x-test, not {str(save)!r}")
     for option in ("--jobs", "--scheduler"):
         if option in call.given and not in_tiles:
             raise ValueError(f"{option} must come with a --save in .npy or .zarr")
@@ -137,14 +147,14 @@ def gram(
         else:
             act, depth = act or "relu", 10 if depth is None else depth
             given: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "kernel": kernel}
-            given |= {"ntk": ntk, **call.work}
+            given |= {"ntk": ntk, "dtype": dtype, **call.work}
             if in_tiles:
                 assert save is not None
                 return _in_tiles(data, save, act, call, jobs=jobs, scheduler=scheduler, **given)
             from nnth._kernels.gram import gram as compute
 
             try:
-                result = compute(data, act, **given)
+                result = compute(data, act, x_test=x_test, **given)
             except MemoryError as error:
                 raise MemoryError(f"{error}; --save k.zarr or k.npy writes tiles") from None
     if save is not None:

@@ -250,10 +250,10 @@ void GramBlocks::choose_map(int threads, Monitor& monitor) {
         method_ = method;
         map_ = std::move(map);
     };
-    const std::size_t m = data_.inputs;
+    const std::size_t m = data_.inputs, pairs = m * (m - 1) / 2;
     const double few = activation_.form.has_value() ? kFewClosedPairs
                                                     : kFewQuadraturePairs * table_cost(diagonals_);
-    if (static_cast<double>(m * (m - 1) / 2) <= few) {
+    if (static_cast<double>(pairs) <= few) {
         return choose("pairwise", pairwise_map(context));
     }
     if (composable(context) && !expectation_->singular_slopes()) {

@@ -1,9 +1,11 @@
 #include "nnth/kernel/products.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <memory>
 
-#include "nnth/numerics/lanes.hpp"
+#include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/worker_pool.hpp"
 
@@ -11,8 +13,8 @@ namespace nnth::kernel {
 
 namespace {
 
-// The rows and columns of a tile: its sums and what they need fit in 16 registers of 4 doubles.
-constexpr std::size_t kTileRows = 4, kTileColumns = lanes;
+// The rows and columns of a tile: its sums and what they need fit in 16 registers of AVX2.
+constexpr std::size_t kTileRows = 4, kTileColumns = 8;
 
 // The number of terms in a run. Products are summed in runs, and then the sums of the runs, so that
 // the rounding of many terms stays small.
@@ -22,33 +24,65 @@ constexpr std::size_t kRun = 32;
 // stays in the first level of the cache.
 constexpr std::size_t kChunk = 8 * kRun;
 
+// Vectors of GCC and Clang. What is wider than the registers of the CPU is kept in memory, which
+// makes a tile nine times slower; what is narrower leaves half of them unused.
+constexpr std::size_t kWide = 8, kNarrow = 4;
+typedef double Wide __attribute__((vector_size(kWide * sizeof(double))));
+typedef double Narrow __attribute__((vector_size(kNarrow * sizeof(double))));
+
+bool has_wide_registers() {
+#if defined(__x86_64__) && defined(__GNUC__) && NNTH_CPU_LEVEL >= 4
+    return __builtin_cpu_supports("avx512f") != 0;
+#else
+    return false;
+#endif
+}
+
 // Adds x_i . y_j over `terms` terms to products[i][j] for 4 rows and 8 columns; y is [terms][8].
-// Written in lanes, because the compiler vectorizes such a small tile along the terms, and then
+// Written in vectors, because the compiler vectorizes such a small tile along the terms, and then
 // shuffles more than it multiplies.
-NNTH_MULTIVERSION void multiply_tile(const double* const* x, const double* y, std::size_t terms,
-                                     double* products) {
-    const double *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
-    Lanes sum0, sum1, sum2, sum3;
-    load(sum0, products);
-    load(sum1, products + Products::kMost);
-    load(sum2, products + 2 * Products::kMost);
-    load(sum3, products + 3 * Products::kMost);
+template <typename Vector, std::size_t Size>
+NNTH_INLINE void multiply(const double* const* x, const double* y, std::size_t terms,
+                          double* products) {
+    constexpr std::size_t kParts = kTileColumns / Size;
     for (std::size_t d = 0; d < terms;) {
-        Lanes run0 = {}, run1 = {}, run2 = {}, run3 = {};
+        Vector run[kTileRows][kParts] = {};
         for (const std::size_t end = std::min(terms, d + kRun); d < end; ++d) {
-            Lanes column;
-            load(column, y + d * kTileColumns);
-            run0 += x0[d] * column;
-            run1 += x1[d] * column;
-            run2 += x2[d] * column;
-            run3 += x3[d] * column;
+            for (std::size_t part = 0; part < kParts; ++part) {
+                Vector column;
+                std::memcpy(&column, y + d * kTileColumns + part * Size, sizeof column);
+                for (std::size_t i = 0; i < kTileRows; ++i) run[i][part] += x[i][d] * column;
+            }
         }
-        sum0 += run0, sum1 += run1, sum2 += run2, sum3 += run3;
+        for (std::size_t i = 0; i < kTileRows; ++i) {
+            for (std::size_t part = 0; part < kParts; ++part) {
+                double* to = products + i * Products::kMost + part * Size;
+                Vector sum;
+                std::memcpy(&sum, to, sizeof sum);
+                sum += run[i][part];
+                std::memcpy(to, &sum, sizeof sum);
+            }
+        }
     }
-    store(products, sum0);
-    store(products + Products::kMost, sum1);
-    store(products + 2 * Products::kMost, sum2);
-    store(products + 3 * Products::kMost, sum3);
+}
+
+// The same by either kind of vectors, to the last bit.
+NNTH_MULTIVERSION void multiply_tile(bool wide, const double* const* x, const double* y,
+                                     std::size_t terms, double* products) {
+    if (wide) {
+        multiply<Wide, kWide>(x, y, terms, products);
+    } else {
+        multiply<Narrow, kNarrow>(x, y, terms, products);
+    }
+}
+
+// panel[t][c] = columns[c][t].
+NNTH_MULTIVERSION void transpose(const double* const* columns, std::size_t terms, double* panel) {
+    const double* y[kTileColumns];
+    std::copy_n(columns, kTileColumns, y);
+    for (std::size_t t = 0; t < terms; ++t) {
+        for (std::size_t c = 0; c < kTileColumns; ++c) panel[t * kTileColumns + c] = y[c][t];
+    }
 }
 
 }  // namespace
@@ -65,24 +99,24 @@ Products::Products(const DataSet& data)
 
 void Products::compute(const Range& a, const Range& b) {
     const std::size_t dimension = data_.dimension;
-    const auto input = [&](const Range& range, std::size_t i) {
-        return data_.x + (range.first + i) * dimension;
+    // Rows and columns beyond a range repeat its last one, and are not used.
+    const auto inputs = [&](const Range& range, std::size_t first, std::size_t d, auto& to) {
+        for (std::size_t i = 0; i < std::size(to); ++i) {
+            to[i] = data_.x + (range.first + std::min(first + i, range.count - 1)) * dimension + d;
+        }
     };
+    static const bool wide = has_wide_registers();
     std::ranges::fill(values_, 0.0);
     for (std::size_t d = 0; d < dimension; d += kChunk) {
         const std::size_t terms = std::min(kChunk, dimension - d);
         for (std::size_t j = 0; j < b.count; j += kTileColumns) {
-            for (std::size_t c = 0; c < kTileColumns; ++c) {
-                // Columns beyond the range repeat its last one, and are not used.
-                const double* y = input(b, std::min(j + c, b.count - 1)) + d;
-                for (std::size_t t = 0; t < terms; ++t) panel_[t * kTileColumns + c] = y[t];
-            }
+            const double* columns[kTileColumns];
+            inputs(b, j, d, columns);
+            transpose(columns, terms, panel_.data());
             for (std::size_t i = 0; i < a.count; i += kTileRows) {
-                const double* x[kTileRows];
-                for (std::size_t r = 0; r < kTileRows; ++r) {
-                    x[r] = input(a, std::min(i + r, a.count - 1)) + d;
-                }
-                multiply_tile(x, panel_.data(), terms, &values_[i * kMost + j]);
+                const double* rows[kTileRows];
+                inputs(a, i, d, rows);
+                multiply_tile(wide, rows, panel_.data(), terms, &values_[i * kMost + j]);
             }
         }
     }

@@ -47,6 +47,7 @@ class KernelBlocks(Protocol):
         columns: slice,
         *,
         out: Numbers | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> Any:
         """Return the entries K(x_i, x_j) of rows i and columns j.
@@ -57,18 +58,28 @@ class KernelBlocks(Protocol):
             out: The memory to fill and return, of the shape of the block, float64 or float32, with
                 rows of adjacent entries; by default a new array of float64. Numbers of float32 are
                 those of float64, rounded.
+            threads: Number of threads, by default that of the blocks.
             progress: Called as `progress(done, total)` a few times a second.
         """
         ...
 
 
+@dataclass(frozen=True)
+class Work:
+    """How a block is computed: the number of threads, and whom to tell about progress."""
+
+    threads: int
+    progress: Progress | None
+
+
 @dataclass(frozen=True, eq=False)
 class FilledBlocks:
-    """Blocks that `fill(rows, columns, out)` computes, besides entries on the diagonal."""
+    """Blocks that `fill(rows, columns, out, work)` computes, besides entries on the diagonal."""
 
     diagonal: Floats
     error: float
-    fill: Callable[[range, range, Floats], None]
+    fill: Callable[[range, range, Floats, Work], None]
+    threads: int = 0
 
     @property
     def inputs(self) -> int:
@@ -81,13 +92,15 @@ class FilledBlocks:
         columns: slice,
         *,
         out: Numbers | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> Any:
         """Return a block; see `KernelBlocks`."""
         i, j = range_of(rows, self.inputs), range_of(columns, self.inputs)
         memory = block_memory(out, i, j)
         values = memory if memory.dtype == np.float64 else np.empty(memory.shape)
-        self.fill(i, j, values)  # type: ignore[arg-type]
+        work = Work(self.threads if threads is None else threads, progress)
+        self.fill(i, j, values, work)  # type: ignore[arg-type]
         both = np.arange(max(i.start, j.start), min(i.stop, j.stop))
         values[both - i.start, both - j.start] = self.diagonal[both]
         if values is not memory:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
-from nnth._kernels.blocks import FilledBlocks, KernelBlocks, bounds
+from nnth._kernels.blocks import FilledBlocks, KernelBlocks, Work, bounds
 from nnth._kernels.protocol import SphereKernel
 from nnth._kernels.sphere import AngularValues, Levels, funk_hecke, radial_levels
 from nnth._runtime.typing import Floats, Progress
@@ -46,10 +46,12 @@ def by_differences(
     error of d/2 + 3 roundings, and t exp(-t) is below 1.
     """
 
-    def fill(rows: range, columns: range, out: Floats) -> None:
+    def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
         others = data[columns.start : columns.stop]
         with np.errstate(over="ignore"):
             for row, i in zip(out, rows, strict=True):
+                if work.progress is not None:
+                    work.progress(i - rows.start, len(rows))
                 apart = (others - data[i]) / scale
                 np.exp(exponent(np.einsum("ij,ij->i", apart, apart)), out=row)
 
@@ -76,14 +78,16 @@ class RadialKernel(_DistanceKernel):
             return by_differences(data, lambda squares: -0.5 * squares, self.scale)
         halves = 0.5 * squares
 
-        def fill(rows: range, columns: range, out: Floats) -> None:
-            _core.dot_products(centered, bounds(rows), bounds(columns), threads, progress, out)
-            for row, i in zip(out, rows, strict=True):
-                row -= halves[i] + halves[columns.start : columns.stop]
+        def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
+            _core.dot_products(
+                centered, bounds(rows), bounds(columns), work.threads, work.progress, out
+            )
+            for row, half in zip(out, halves[rows.start : rows.stop], strict=True):
+                row -= half + halves[columns.start : columns.stop]
                 np.exp(np.minimum(row, 0.0, out=row), out=row)
 
         error = _EPS * (1.0 + data.shape[1] ** 0.5) * (1.0 + float(squares.max()))
-        return FilledBlocks(np.ones(len(data)), error, fill)
+        return FilledBlocks(np.ones(len(data)), error, fill, threads)
 
     def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
         half = np.sin(0.5 * angles) / self.scale

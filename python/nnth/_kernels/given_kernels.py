@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 
-from nnth._kernels.blocks import FilledBlocks, KernelBlocks
+from nnth._kernels.blocks import FilledBlocks, KernelBlocks, Work
 from nnth._kernels.protocol import DataKernel
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
@@ -39,13 +40,14 @@ class FunctionKernel(DataKernel):
         self, data: Floats, *, threads: int = 0, progress: Progress | None = None
     ) -> KernelBlocks:
         validated()
+        lock = Lock()  # blocks may be asked for by several threads, for which no function is ready
         some = (data[i : i + _TOGETHER] for i in range(0, len(data), _TOGETHER))
         diagonal = np.concatenate([self._values(x, x).diagonal() for x in some])
 
-        def fill(rows: range, columns: range, out: Floats) -> None:
-            out[...] = self._values(
-                data[rows.start : rows.stop], data[columns.start : columns.stop]
-            )
+        def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
+            x, y = data[rows.start : rows.stop], data[columns.start : columns.stop]
+            with lock:
+                out[...] = self._values(x, y)
 
         return FilledBlocks(diagonal, _EPS, fill)
 
@@ -78,7 +80,7 @@ class MatrixKernel(DataKernel):
             )
         validated()
 
-        def fill(rows: range, columns: range, out: Floats) -> None:
+        def fill(rows: range, columns: range, out: Floats, work: Work) -> None:
             out[...] = self.matrix[rows.start : rows.stop, columns.start : columns.stop]
 
         return FilledBlocks(self.matrix.diagonal().copy(), _EPS, fill)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
+from nnth._kernels.blocks import check_range_of_float32
 from nnth._kernels.kernel import Ntk, infinite_network
-from nnth._kernels.network_kernel import Matrices, network_rows
+from nnth._kernels.network_kernel import Matrices, NetworkBlocks
+from nnth._kernels.protocol import check_memory_of_matrices
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._tables.plot import HeatMap, Lines, Panels
 from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
+Precision: TypeAlias = Literal["float64", "float32"]
+
+HALF_UNIT: Final = {"float64": 0.0, "float32": 2.0**-24}  # the rounding of a stored entry
 _DRAWN_ROWS = 300  # a larger matrix is drawn as means over blocks
 _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
 
@@ -31,17 +37,24 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Gram(Result):
-    """The kernel matrices of a data set.
+    """The kernel matrices of a data set, and those of test inputs and the data.
+
+    All arrays are of float64, or all of float32 if that was asked for.
 
     Attributes:
         nngp: The NNGP kernel `(m, m)`, or None if it was not computed.
         ntk: The neural tangent kernel `(m, m)`, or None.
-        error: Estimate of the largest error of an entry, relative to the geometric mean of its two
-            diagonal entries.
+        error: Estimate of the largest error of an entry of any array, relative to the geometric
+            mean of the two diagonal entries of its inputs; with the rounding of float32, if these
+            are the numbers that are stored.
         method: How pairs of inputs were computed: "composed" (all layers in one function of the
             angle), "layered" (closed form, layer by layer), "table" (interpolated quadrature) or
             "pairwise".
         meta: The parameters of the computation.
+        nngp_test: The NNGP kernel of test inputs and inputs `(m_test, m)`, or None.
+        ntk_test: The tangent kernel of test inputs and inputs `(m_test, m)`, or None.
+        nngp_test_diagonal: The NNGP kernel K(b, b) of each test input b `(m_test,)`, or None.
+        ntk_test_diagonal: The tangent kernel of each test input with itself `(m_test,)`, or None.
     """
 
     nngp: Floats | None
@@ -49,10 +62,17 @@ class Gram(Result):
     error: float
     method: str
     meta: Meta
+    nngp_test: Floats | None = None
+    ntk_test: Floats | None = None
+    nngp_test_diagonal: Floats | None = None
+    ntk_test_diagonal: Floats | None = None
 
     @serial_blas
     def table(self, *, threads: int = 0) -> Table:
-        """Return a row for each matrix, with its extreme eigenvalues, as `nnth gram` prints them.
+        """Return a row for each square matrix, with its eigenvalues, as `nnth gram` prints them.
+
+        The matrices of test inputs are not square, and have no rows. Numbers of float32 are those
+        that the row is about; its arithmetic is that of float64.
 
         Args:
             threads: Number of threads, 0 for all; used from 2000 inputs on, where the last digits
@@ -65,9 +85,12 @@ class Gram(Result):
             the trace, by Weyl's inequality, and the rounding of LAPACK. The eigenvalues of a matrix
             with an infinite diagonal are NaN.
 
-        Cost: O(m^3) operations, and the memory of one more matrix.
+        Cost: O(m^3) operations, and the memory of one more matrix; of three if they are float32.
         """
-        matrices = self.arrays()
+        stored = {"nngp": self.nngp, "ntk": self.ntk}
+        matrices = {
+            name: np.asarray(m, dtype=np.float64) for name, m in stored.items() if m is not None
+        }
         found = {name: _eigenvalues(m) for name, m in matrices.items()}
         noise = {n: _noise(matrices[n], values, self.error) for n, values in found.items()}
         rows = [_row(name, m, found[name], noise[name]) for name, m in matrices.items()]
@@ -77,58 +100,75 @@ class Gram(Result):
         columns["eigenvalue_error"] = list(noise.values())
         return Table(columns, self.meta, plot=_picture(matrices, found, noise))
 
-    def arrays(self) -> dict[str, Floats]:
-        """Return the matrices that were computed by their names, nngp and ntk."""
-        matrices = {"nngp": self.nngp, "ntk": self.ntk}
-        return {name: m for name, m in matrices.items() if m is not None}
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that were computed by the names of the attributes."""
+        arrays = {
+            "nngp": self.nngp,
+            "ntk": self.ntk,
+            "nngp_test": self.nngp_test,
+            "ntk_test": self.ntk_test,
+            "nngp_test_diagonal": self.nngp_test_diagonal,
+            "ntk_test_diagonal": self.ntk_test_diagonal,
+        }
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def gram(
     x: Data,
     act: str = "relu",
     *,
+    x_test: Data | None = None,
     depth: int = 10,
     cb: float | None = None,
     cw: float | None = None,
     kernel: Matrices = "both",
     ntk: Ntk = "ntk",
+    dtype: Precision = "float64",
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Gram:
     """Return the kernel matrices of a data set at the output of an infinitely wide network.
 
-    With the kernels of `nnth.kernel`::
+    With the kernels of `nnth.kernel`, and test inputs b_i::
 
-        nngp[i, j] = K^(L+1)(x_i, x_j)       the covariance of the outputs at initialization
-        ntk[i, j]  = Theta^(L+1)(x_i, x_j)   the kernel of gradient descent
+        nngp[i, j] = K^(L+1)(x_i, x_j)            the covariance of the outputs at initialization
+        ntk[i, j]  = Theta^(L+1)(x_i, x_j)        the kernel of gradient descent
+        nngp_test[i, j] = K^(L+1)(b_i, x_j)       and ntk_test in the same way
+        nngp_test_diagonal[i] = K^(L+1)(b_i, b_i)
 
     Args:
         x: Inputs `(m, n_0)`, finite, a row for each input; or the name of a data set or the path
             of a file that `nnth.load_data` reads.
         act: Activation, as in `nnth.kernel`.
+        x_test: Test inputs `(m_test, n_0)`, given as x, for the matrices between them and x.
         depth: Number L of hidden layers, 1 to 10^7.
         cb: Bias variance, as in `nnth.kernel`.
         cw: Weight variance, as in `nnth.kernel`.
         kernel: The matrices to compute: "nngp", "ntk" or "both".
         ntk: NTK convention, as in `nnth.kernel`.
+        dtype: The numbers of the arrays: "float64", or "float32", the float64 numbers rounded once,
+            in half the memory.
         threads: Number of threads, 0 for all; the result is the same to the last bit.
         progress: Called as `progress(done, total)` a few times a second.
 
     Returns:
-        A Gram with symmetric float64 matrices. Diagonal entries come from one-input formulas.
-        Inputs whose norms agree to 1e-14 are taken to have the same norm.
+        A Gram with symmetric matrices. Diagonal entries come from one-input formulas. Inputs whose
+        norms agree to 1e-14 are taken to have the same norm, and a test input that is equal to an
+        input has its kernels to the error.
 
     Raises:
-        ValueError: For arguments out of range, and for a depth at which a kernel overflows.
+        ValueError: For arguments out of range, and for a depth at which a kernel overflows or
+            leaves the range of dtype.
         MemoryError: If the matrices do not fit in memory, with their size, before any work.
 
     Accuracy: `error` is 1e-14 to 1e-12 at depth 50 for closed forms, and otherwise about 1e-13 a
-    layer. Cost: the product x x^T, and one function of the angle an entry, at any depth, if inputs
-    have the same norm or the activation is homogeneous and C_b = 0; otherwise 1 to 10 ns an entry
-    and layer for closed forms and about 50 ns for other activations, plus 10 ms to 1 s a layer for
-    their tables. For inputs of unequal norms, relu_power and step with C_b > 0 take 0.1 us an entry
-    and layer, and activations without a closed form that have kinks away from 0, such as hard_tanh,
-    0.5 ms. Memory: the matrices, and a few numbers for each input and layer.
+    layer; in float32 it has 6e-8 more. Cost: the product x x^T, and one function of the angle an
+    entry, at any depth, if inputs have the same norm or the activation is homogeneous and C_b = 0;
+    otherwise 1 to 10 ns an entry and layer for closed forms and about 50 ns for other activations,
+    plus 10 ms to 1 s a layer for their tables. For inputs of unequal norms, relu_power and step
+    with C_b > 0 take 0.1 us an entry and layer, and activations without a closed form that have
+    kinks away from 0, such as hard_tanh, 0.5 ms. Memory: the matrices, and a few numbers for each
+    input and layer.
 
     Example:
         >>> matrices = nnth.gram(np.eye(2), depth=1)
@@ -142,13 +182,49 @@ def gram(
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
     data = data_of(x, "x")
+    points, dimension = data.shape
+    tests = None if x_test is None else _tests(x_test, dimension)
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
-    inputs, dimension = data.shape
-    found = network_rows(network, data, inputs, kernel, threads=threads, progress=progress)
-    parameters = {"x": file_of(x), **network.parameters, "points": inputs, "n0": dimension}
-    return Gram(found.nngp, found.ntk, found.error, found.method, Meta("gram", parameters))
+    if dtype not in HALF_UNIT:
+        raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
+    names = ("nngp", "ntk") if kernel == "both" else (kernel,)
+    every = data if tests is None else np.concatenate((data, tests))
+    size = np.dtype(dtype).itemsize
+    check_memory_of_matrices(len(every), points, len(names), size)
+    blocks = NetworkBlocks(network, every, kernel, threads=threads, progress=progress)
+    diagonals = {name: getattr(blocks, f"{name}_diagonal") for name in names}
+    if dtype == "float32":
+        for name, diagonal in diagonals.items():
+            check_range_of_float32(diagonal, name)
+    # One matrix, whose rows are those of the inputs, then of the test inputs.
+    whole: dict[str, Any] = {name: np.empty((len(every), points), dtype=dtype) for name in names}
+    blocks.fill(slice(None), slice(0, points), **whole, progress=progress)
+    arrays: dict[str, Any] = {name: matrix[:points] for name, matrix in whole.items()}
+    if tests is not None:
+        arrays |= {f"{name}_test": matrix[points:] for name, matrix in whole.items()}
+        arrays |= {f"{n}_test_diagonal": d[points:].astype(dtype) for n, d in diagonals.items()}
+    parameters = {
+        **{"x": file_of(x), **network.parameters, "points": points, "n0": dimension},
+        **{"x_test": file_of(x_test), "points_test": None if tests is None else len(tests)},
+        "dtype": dtype,
+    }
+    return Gram(
+        arrays.pop("nngp", None),
+        arrays.pop("ntk", None),
+        blocks.error + HALF_UNIT[dtype],
+        blocks.method,
+        Meta("gram", parameters),
+        **arrays,
+    )
+
+
+def _tests(x_test: Data, columns: int) -> Floats:
+    tests = data_of(x_test, "x_test")
+    if tests.shape[1] != columns:
+        raise ValueError(f"x_test must have the {columns} columns of x, not {tests.shape[1]}")
+    return tests
 
 
 def _eigenvalues(matrix: Floats) -> Floats:

@@ -70,6 +70,7 @@ class NetworkBlocks:
         *,
         nngp: Numbers | None = None,
         ntk: Numbers | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Fill blocks of one or both matrices, which must both be float64 or both float32.
@@ -77,7 +78,8 @@ class NetworkBlocks:
         Args: as `KernelBlocks.block` has them.
         """
         i, j = range_of(rows, self.inputs), range_of(columns, self.inputs)
-        found = self._core.fill(bounds(i), bounds(j), self._threads, progress, nngp, ntk)
+        many = self._threads if threads is None else threads
+        found = self._core.fill(bounds(i), bounds(j), many, progress, nngp, ntk)
         with self._lock:  # blocks may be computed by several threads
             self._found = float(np.maximum(self._found, found))
 
@@ -110,13 +112,14 @@ class OneNetworkKernel:
         columns: slice,
         *,
         out: Numbers | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> Any:
         """Return a block; see `KernelBlocks`."""
         i, j = range_of(rows, self.inputs), range_of(columns, self.inputs)
         memory = block_memory(out, i, j)
         nngp, ntk = (memory, None) if self.kind == "nngp" else (None, memory)
-        self.both.fill(rows, columns, nngp=nngp, ntk=ntk, progress=progress)
+        self.both.fill(rows, columns, nngp=nngp, ntk=ntk, threads=threads, progress=progress)
         return memory
 
 

@@ -89,8 +89,11 @@ class SphereKernel(DataKernel, Protocol):
         ...
 
 
-def check_memory_of_matrices(rows: int, inputs: int, matrices: int) -> None:
-    """Raise MemoryError, with the size, if matrices `(rows, inputs)` do not fit in memory."""
-    needed = 8 * matrices * rows * inputs
+def check_memory_of_matrices(rows: int, inputs: int, matrices: int, size: int = 8) -> None:
+    """Raise MemoryError, with the size, if matrices `(rows, inputs)` do not fit in memory.
+
+    size: The number of bytes of an entry.
+    """
+    needed = size * matrices * rows * inputs
     what = f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs}"
     check_memory(needed, what)

@@ -28,6 +28,7 @@ from nnth._tables.table import Meta, Table
 Rates: TypeAlias = Literal["standard", "ntk"]
 
 _EPSILON: Final = float(np.finfo(float).eps)
+_TOGETHER: Final = 64  # test inputs whose tangent kernel is computed together for its diagonal
 _ALL: Final = -1  # the layer of a row that is about all layers
 
 
@@ -42,6 +43,8 @@ class NetworkGram(Result):
         by_layer: The contributions `(layers, m, m)` of the layers to ntk, if asked.
         ntk_test: The tangent kernel of test inputs and inputs `(m_test, m)`, if there are any.
         features_test: The same of the features.
+        ntk_test_diagonal: The tangent kernel of each test input with itself `(m_test,)`.
+        features_test_diagonal: The same of the features.
         infinite: The tangent kernel of infinite width `(m, m)`, None for rates "standard".
         y: The targets `(m, outputs)`, if given.
         meta: The parameters of the computation.
@@ -53,6 +56,8 @@ class NetworkGram(Result):
     by_layer: Floats | None
     ntk_test: Floats | None
     features_test: Floats | None
+    ntk_test_diagonal: Floats | None
+    features_test_diagonal: Floats | None
     infinite: Floats | None
     y: Floats | None
     meta: Meta
@@ -100,6 +105,8 @@ class NetworkGram(Result):
             "by_layer": self.by_layer,
             "ntk_test": self.ntk_test,
             "features_test": self.features_test,
+            "ntk_test_diagonal": self.ntk_test_diagonal,
+            "features_test_diagonal": self.features_test_diagonal,
             "infinite": self.infinite,
         }
         return {name: matrix for name, matrix in found.items() if matrix is not None}
@@ -155,7 +162,8 @@ def network_gram(
         x: Inputs `(m, n_0)`: an array, a file or a named data set.
         net: A Network, or a file that `nnth.load_network` reads.
         act: The activation, where the file does not name it.
-        x_test: Other inputs `(m_test, n_0)`, for the kernel between them and x.
+        x_test: Other inputs `(m_test, n_0)`, for the kernels between them and x, and of each with
+            itself.
         y: Targets `(m,)` or `(m, outputs)`, for the alignment.
         rates: Learning rates of the parameters: "standard", 1 for all; "ntk", C_w/fan-in for
             weights and C_b for biases, so that the kernel of a wide random network is that of
@@ -203,10 +211,14 @@ def network_gram(
     parts = tangent_kernel(model, theta, inputs, by_layer=by_layer)
     ntk = parts.sum(axis=0) if by_layer else parts
     hidden = model.run(theta, inputs).inputs[-1]
-    test_kernel = test_features = None
+    test_kernel = test_features = test_diagonal = test_squares = None
     if tests is not None:
         test_kernel = tangent_kernel(model, theta, inputs, tests)
-        test_features = model.run(theta, tests).inputs[-1] @ hidden.T
+        test_hidden = model.run(theta, tests).inputs[-1]
+        test_features = test_hidden @ hidden.T
+        test_squares = np.einsum("ij,ij->i", test_hidden, test_hidden)
+        some = (tests[i : i + _TOGETHER] for i in range(0, len(tests), _TOGETHER))
+        test_diagonal = np.concatenate([tangent_kernel(model, theta, b).diagonal() for b in some])
     infinite = None
     if rates == "ntk":
         limit = gram(
@@ -240,6 +252,8 @@ def network_gram(
         by_layer=parts if by_layer else None,
         ntk_test=test_kernel,
         features_test=test_features,
+        ntk_test_diagonal=test_diagonal,
+        features_test_diagonal=test_squares,
         infinite=infinite,
         y=targets,
         meta=Meta("gram", parameters),

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnth._data.data import Data, data_of
 from nnth._kernels.blocks import KernelBlocks, check_range_of_float32
+from nnth._kernels.gram import HALF_UNIT, Precision
 from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.network_kernel import NetworkKernel
-from nnth._kernels.stored.matrices import DType
 from nnth._kernels.stored.tiling import SIDE, Tiling
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
@@ -37,7 +37,7 @@ def gram_blocks(
     cw: float | None = None,
     kernel: Literal["nngp", "ntk"] = "ntk",
     ntk: Ntk = "ntk",
-    dtype: DType = "float64",
+    dtype: Precision = "float64",
     tile: int = SIDE,
 ) -> da.Array:
     """Return a kernel matrix of a data set as a dask array, whose blocks the core computes.
@@ -81,8 +81,8 @@ def gram_blocks(
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk"):
         raise ValueError(f"kernel must be nngp or ntk, not {kernel!r}")
-    if dtype not in get_args(DType):
-        raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    if dtype not in HALF_UNIT:
+        raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
     tiling = Tiling(len(data), check_integer("tile", tile))
     if find_spec("dask") is None:
         raise ValueError("gram_blocks needs dask: pip install 'nnth[cluster]'")
@@ -106,7 +106,7 @@ class _Recipe:
 
     kernel: NetworkKernel
     data: Floats
-    dtype: DType
+    dtype: Precision
 
     @cached_property
     def blocks(self) -> KernelBlocks:

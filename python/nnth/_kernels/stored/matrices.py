@@ -16,10 +16,10 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth._kernels.gram import Precision
 from nnth._kernels.stored.tiling import Tiling
 
 Form = Literal["npy", "zarr"]
-DType = Literal["float32", "float64"]
 
 OURS: Final = "nnth"  # the attribute of zarr groups that were written here
 
@@ -30,7 +30,7 @@ class StoredMatrix(Protocol):
 
     path: Path
     tiling: Tiling
-    dtype: DType
+    dtype: Precision
 
     def create(self) -> None:
         """Make the file anew, with its whole size where the system can reserve it."""

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth._kernels.gram import Precision
 from nnth._kernels.stored.journal import StoreError
 from nnth._kernels.stored.matrices import (
     OURS,
-    DType,
     Form,
     NpyMatrix,
     StoredMatrix,
@@ -41,7 +41,7 @@ class Place:
     file: Path
     names: tuple[str, ...]
     tiling: Tiling
-    dtype: DType
+    dtype: Precision
 
     @property
     def form(self) -> Form:

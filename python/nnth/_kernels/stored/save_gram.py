@@ -16,11 +16,11 @@ from nnth import __version__
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.blocks import check_range_of_float32
+from nnth._kernels.gram import HALF_UNIT, Precision
 from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.filling import TileWorker, fill, here, in_workers, on_scheduler
 from nnth._kernels.stored.journal import Journal, StoreError
-from nnth._kernels.stored.matrices import DType
 from nnth._kernels.stored.place import Place
 from nnth._kernels.stored.stored_gram import StoredGram
 from nnth._kernels.stored.tiling import SIDE, Tiling
@@ -30,7 +30,6 @@ from nnth._runtime.typing import Progress
 from nnth._tables.table import Meta, Table
 
 MAX_JOBS: Final = 1024
-_ROUNDING: Final = {"float64": 0.0, "float32": 2.0**-24}  # of an entry, relative
 
 
 def save_gram(
@@ -43,7 +42,7 @@ def save_gram(
     cw: float | None = None,
     kernel: Matrices = "both",
     ntk: Ntk = "ntk",
-    dtype: DType = "float64",
+    dtype: Precision = "float64",
     tile: int = SIDE,
     jobs: int = 0,
     scheduler: str | None = None,
@@ -134,7 +133,7 @@ def fill_gram(
     cw: float | None = None,
     kernel: Matrices = "both",
     ntk: Ntk = "ntk",
-    dtype: DType = "float64",
+    dtype: Precision = "float64",
     tile: int = SIDE,
     jobs: int = 0,
     scheduler: str | None = None,
@@ -146,8 +145,8 @@ def fill_gram(
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in get_args(Matrices):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
-    if dtype not in get_args(DType):
-        raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    if dtype not in HALF_UNIT:
+        raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
     inputs, dimension = data.shape
     side = min(check_integer("tile", tile), inputs)
     names = ("nngp", "ntk") if kernel == "both" else (kernel,)
@@ -180,7 +179,7 @@ def fill_gram(
             worker = TileWorker(_at_one_path(place), network, kernel, token)
             engine = in_workers(worker, jobs) if jobs else on_scheduler(worker, str(scheduler))
         fill(engine, journal, place.tiling.upper(), progress)
-        error = max(journal.errors.values()) + _ROUNDING[dtype]
+        error = max(journal.errors.values()) + HALF_UNIT[dtype]
         place.publish({**header, "error": error})
     except BaseException as stopped:
         if not journal.errors:
@@ -192,7 +191,10 @@ def fill_gram(
         raise
     finally:
         journal.close()
-    parameters = {"x": file_of(x), **network.parameters, "points": inputs, "n0": dimension}
+    parameters = {
+        **{"x": file_of(x), **network.parameters, "points": inputs, "n0": dimension},
+        **{"x_test": None, "points_test": None, "dtype": dtype},
+    }
     return StoredGram(place, diagonals, error, blocks.method, Meta("gram", parameters))
 
 
