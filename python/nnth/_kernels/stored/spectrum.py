@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from nnth._kernels.stored.matrices import StoredMatrix
+from nnth._runtime import streams
 from nnth._runtime.lanczos import Krylov
-from nnth._runtime.streams import GRAM_START
 from nnth._runtime.typing import Floats, Progress
 
 _TOLERANCE: Final = 1e-7  # of the residual, relative to the eigenvalue
@@ -50,7 +50,7 @@ def largest_eigenvalue(
                 progress(products * len(tiles) + done, expected * len(tiles))
         return out
 
-    space = Krylov(product, size, seed=0, stream=GRAM_START.first)
+    space = Krylov(product, size, seed=0, stream=streams.GRAM_START.first)
     while True:
         more = space.grow()
         products = space.steps
