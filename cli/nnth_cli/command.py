@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +24,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.files import check_target
 from nnth_cli.inputs import check_standard_input, targets_carried
-from nnth_cli.output import Destination
+from nnth_cli.output import Destination, Parts
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
 from nnth_cli.wording import as_typed, options_of
 
@@ -55,6 +55,7 @@ class Call:
         plot: The file of the figure, or None.
         progress: The progress bar, or None.
         alone: Whether this call is all that the process does; a sweep makes many.
+        parts: Where sections go that are delivered as soon as they are computed.
     """
 
     given: frozenset[str]
@@ -63,6 +64,7 @@ class Call:
     plot: Path | None = None
     progress: Bar | None = None
     alone: bool = False
+    parts: Parts = field(default_factory=Parts)
 
     @property
     def work(self) -> Work:
@@ -113,6 +115,7 @@ def command(
     *,
     random: bool = True,
     plotted: bool = True,
+    pages: bool = False,
     keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
@@ -126,6 +129,7 @@ def command(
     Args:
         random: Whether --seed has an effect.
         plotted: Whether there is an option --plot.
+        pages: Whether the command also writes pages, to an --output that ends in .html.
         keys: Columns that identify the rows of a wide table on a terminal; by default the first
             columns that do.
         failed: Returns a message if results in a table are wrong; the exit code is then 1.
@@ -150,10 +154,12 @@ def command(
                 asked="--format" in (given := options_given(context)),
                 quiet=shared["quiet"],
                 keys=keys,
+                pages=pages,
             )
             with as_typed(typed, values):
                 carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
+                parts = Parts(destination, None if progress is None else progress.wipe)
                 call = Call(
                     given=given.union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
@@ -161,10 +167,11 @@ def command(
                     plot=destination.plot,
                     progress=progress,
                     alone=True,
+                    parts=parts,
                 )
                 table = compute(**values | carried, call=call)
             with as_typed(options_of(common), shared):
-                destination.deliver(table)
+                destination.deliver(table, printed=parts.printed)
             if failed is not None and (message := failed(table)):
                 typer.echo(f"nnth: {message}", err=True)
                 raise typer.Exit(1)

@@ -33,7 +33,9 @@ COMMANDS = (
     "classes",
     "collapse",
     "sharpness",
+    "mup",
     "net",
+    "explain",
     "regions",
     "paths",
     "diagonal",
@@ -57,10 +59,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "catapult": ("trajectory", "phases"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
+    "mup": ("check", "transfer", "networks"),
     "sgd": ("regression", "valley", "circle", "net"),
     "rkhs": ("spectrum", "fit", "curve", "sample"),
     "paths": ("moments", "distribution", "spectrum", "angles"),
-    "regions": ("count", "along", "through", "bounds"),
+    "regions": ("count", "along", "through", "bounds", "measure", "distance"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

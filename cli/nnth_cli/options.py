@@ -274,6 +274,17 @@ SampledNetworks: TypeAlias = Annotated[
 Ridge: TypeAlias = Annotated[
     float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")
 ]
+Solver: TypeAlias = Annotated[
+    Literal["auto", "cholesky", "blocked", "cg"],
+    typer.Option(
+        help="Linear systems: cholesky in memory; blocked in a scratch file; cg, conjugate "
+        "gradients, stores no matrix; auto takes the first that fits."
+    ),
+]
+Tolerance: TypeAlias = Annotated[
+    float,
+    typer.Option(help="Largest residual of solver cg, relative to the targets.", metavar="X"),
+]
 Eta: TypeAlias = Annotated[float, typer.Option(help="Learning rate.", metavar="X")]
 Etas: TypeAlias = Annotated[Any, numbers("Learning rates.")]
 EtaLambda0: TypeAlias = Annotated[

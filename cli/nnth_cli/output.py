@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,8 @@ from nnth_cli.files import append_rows, check_header, check_target, write_all
 from nnth_cli.wording import hint
 
 if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth._explain.explain import Explanation
+    from nnth._explain.sections import Section
     from nnth._tables.table import Table
 
 Format = Literal["table", "csv", "jsonl"]
@@ -34,6 +36,7 @@ class Destination:
         quiet: Do not print a table on a terminal if its rows are written to a file.
         keys: The columns that distinguish the rows on a terminal.
         columns: The columns to print and write, in this order.
+        pages: Whether `output` may also be an .html file, which the command itself writes.
 
     Raises:
         ValueError: If a file cannot be written. The message names the option.
@@ -47,10 +50,12 @@ class Destination:
     quiet: bool = False
     keys: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
+    pages: bool = False
 
     def __post_init__(self) -> None:
         if self.output is not None:
-            check_target("--output", self.output, (".csv", ".jsonl", ".parquet"))
+            suffixes = (".csv", ".jsonl", ".parquet", *((".html",) if self.pages else ()))
+            check_target("--output", self.output, suffixes)
             if self.output.suffix.lower() == ".parquet":
                 _check_installed("--output", self.output, "pyarrow", extra="parquet")
         if self.append is not None:
@@ -67,12 +72,21 @@ class Destination:
 
                 check_style()
 
-    def deliver(self, table: "Table") -> None:
-        """Write the files, then print, so that `| head` cannot interrupt the writing."""
+    @property
+    def page(self) -> Path | None:
+        """The file of a page, if `output` is one."""
+        is_page = self.output is not None and self.output.suffix.lower() == ".html"
+        return self.output if is_page else None
+
+    def deliver(self, table: "Table", *, printed: bool = False) -> None:
+        """Write the files, then print, so that `| head` cannot interrupt the writing.
+
+        printed: Whether the command has printed the table in parts, as `printed_in_parts` asks for.
+        """
         if self.columns is not None:
             check_columns(self.columns, table.record_columns)
         names = table.record_columns if self.columns is None else self.columns
-        if self.output is not None:
+        if self.output is not None and self.page is None:
             write_table(self.output, table, names)
         if self.append is not None:
             as_csv = self.append.suffix.lower() == ".csv"
@@ -83,8 +97,13 @@ class Destination:
             )
             append_rows(self.append, rows, columns=names, warn=_warn)
         self.draw(table)
-        if (printed := self._printed()) is not None:
-            self.show(table, printed)
+        if not printed and (form := self._printed()) is not None:
+            self.show(table, form)
+
+    @property
+    def printed_in_parts(self) -> bool:
+        """Whether the parts of a table are printed for people, as soon as they are computed."""
+        return self._printed() == "table" and self.columns is None
 
     def draw(self, table: "Table") -> None:
         """Write the figure, if --plot is given."""
@@ -115,6 +134,51 @@ class Destination:
         if on_terminal():
             return None if in_file and self.quiet else self.format or "table"
         return None if in_file else "csv"
+
+
+class Parts:
+    """Where a command sends the sections of an explanation while it computes.
+
+    Attributes:
+        page: The file of the page, or None.
+        printed: Whether the sections were printed as text.
+    """
+
+    def __init__(
+        self, destination: Destination | None = None, wipe: Callable[[], object] | None = None
+    ) -> None:
+        self.page = None if destination is None else destination.page
+        self.printed = destination is not None and destination.printed_in_parts
+        self._wipe = wipe  # erases the progress bar
+        self._kept: list[str] = []
+
+    def section(self, section: "Section") -> None:
+        """Print a section on a terminal, if tables are printed as text."""
+        if self.printed:
+            from nnth_cli.sections import rendered_section
+
+            self._kept.append(rendered_section(section))
+            if on_terminal():
+                self._write()
+
+    def end(self, explanation: "Explanation") -> None:
+        """Write the page, if one is asked for, and print what is left and the summary.
+
+        The page comes first, so that `| head` cannot interrupt the writing.
+        """
+        if self.page is not None:
+            explanation.save_html(self.page)
+        if self.printed:
+            from nnth_cli.sections import rendered_end
+
+            self._kept.append(rendered_end(explanation.summary, explanation.table().caption()))
+            self._write()
+
+    def _write(self) -> None:
+        if self._wipe is not None:
+            self._wipe()
+        text, self._kept = "".join(self._kept), []
+        write_out(text)
 
 
 def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -38,15 +39,7 @@ def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | No
     """
     if columns is not None:
         table = _selected(table, columns)
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(
-        force_terminal=terminal,
-        color_system="auto" if terminal and not os.environ.get("NO_COLOR") else None,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
-    with console.capture() as captured:
+    with captured() as (console, text):
         if table.num_rows == 1:
             _print(console, _record(table))
             same: dict[str, str] = {}
@@ -56,7 +49,22 @@ def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | No
         if said := [f"{name}={value}" for name, value in same.items() if value]:
             console.print(_wrapped(["in every row:", *said], console.width), style="dim")
         console.print(_wrapped(table.caption().split("  "), console.width), style="dim")
-    return captured.get()
+    return text()
+
+
+@contextmanager
+def captured() -> Iterator[tuple[Console, Callable[[], str]]]:
+    """Yield a console for text of the width of the terminal, and what returns the text later."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(
+        force_terminal=terminal,
+        color_system="auto" if terminal and not os.environ.get("NO_COLOR") else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    with console.capture() as kept:
+        yield console, kept.get
 
 
 def _selected(table: Table, columns: Sequence[str]) -> Table:

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "bind.hpp"
+#include "nnth/numerics/elimination.hpp"
 #include "nnth/regions/cells.hpp"
 #include "nnth/regions/count.hpp"
+#include "nnth/regions/divided_search.hpp"
 #include "nnth/regions/network.hpp"
 
 namespace nnth::regions {
@@ -101,6 +103,20 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
 }
 
+py::dict search(const Network& network, const Array& halfspaces, int threads, py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    const Halfspaces domain(network.dimension(), copied(halfspaces));
+    SearchCounts counts;
+    {
+        const py::gil_scoped_release release;
+        counts = search_regions(network, domain, threads, monitor);
+    }
+    using namespace py::literals;
+    return py::dict("activation_regions"_a = counts.layer_cells.back(),
+                    "bounded"_a = counts.bounded, "exact_signs"_a = counts.exact_signs,
+                    "layer_regions"_a = py::tuple(py::cast(counts.layer_cells)));
+}
+
 py::dict cells(const Network& network, const Interval& box, std::size_t expected,
                py::object progress) {
     PythonMonitor monitor(std::move(progress));
@@ -125,6 +141,18 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
         "patterns"_a = to_array(std::move(found.patterns), {count, neurons}));
 }
 
+std::vector<std::size_t> independent_columns(const Array& matrix, std::size_t most,
+                                             py::object progress) {
+    if (matrix.ndim() != 2 || matrix.size() == 0) {
+        throw std::invalid_argument("matrix must be a matrix");
+    }
+    PythonMonitor monitor(std::move(progress));
+    const std::vector<double> entries = copied(matrix);
+    const auto columns = static_cast<std::size_t>(matrix.shape(1));
+    const py::gil_scoped_release release;
+    return basis_columns(entries, columns, most, monitor);
+}
+
 }  // namespace
 
 void bind_regions(py::module_& module) {
@@ -134,6 +162,10 @@ void bind_regions(py::module_& module) {
              py::arg("chart"));
     module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
                py::arg("threads"), py::arg("progress"));
+    module.def("search_regions", &search, py::arg("network"), py::arg("halfspaces"),
+               py::arg("threads"), py::arg("progress"));
+    module.def("basis_columns", &independent_columns, py::arg("matrix"), py::arg("most"),
+               py::arg("progress"));
     module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),
                py::arg("progress"));
 }

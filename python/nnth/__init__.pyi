@@ -26,6 +26,7 @@ from nnth._data.data import load_data
 from nnth._data.examples import Examples, load_examples
 from nnth._diagonal import DiagonalPath, diagonal
 from nnth._entropy import entropy
+from nnth._explain import Explanation, explain
 from nnth._gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth._hermite import hermite, hermite_dual
 from nnth._kernels.gram import Gram, gram
@@ -35,6 +36,7 @@ from nnth._kernels.stored.save_gram import save_gram
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
+from nnth._mup import MupTransfer, mup_check, mup_networks, mup_transfer
 from nnth._net import NetworkGram, net, network_gram
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
@@ -68,6 +70,8 @@ from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
 from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.distance import regions_distance
+from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
@@ -98,18 +102,21 @@ __all__ = [
     "Determinantal",
     "DiagonalPath",
     "Examples",
+    "Explanation",
     "Gram",
     "HessianSpectra",
     "KernelFit",
     "LayerSample",
     "MarchenkoPastur",
     "MarginFlow",
+    "MupTransfer",
     "Network",
     "NetworkGram",
     "Prediction",
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "RegionMeasures",
     "SharpnessPath",
     "Statement",
     "Table",
@@ -135,6 +142,7 @@ __all__ = [
     "descent_rates",
     "diagonal",
     "entropy",
+    "explain",
     "four_point_vertex",
     "gp",
     "gram",
@@ -153,6 +161,9 @@ __all__ = [
     "max_margin",
     "mp",
     "mp_spectra",
+    "mup_check",
+    "mup_networks",
+    "mup_transfer",
     "named_network",
     "net",
     "net_relations",
@@ -179,6 +190,8 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_distance",
+    "regions_measure",
     "regions_on_line",
     "regions_on_plane",
     "regions_through",

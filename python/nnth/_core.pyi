@@ -353,6 +353,16 @@ def ntk_moments(  # keys: mean, log_mean, second, log_second, relative_variance
     network: PathNetwork, x: ArrayLike, weights: bool, progress: Progress | None
 ) -> dict[str, float]: ...
 
+# region_calculus.cpp
+def measure_regions(  # a dict of cells, exact_signs, outputs for each network; shifted: f and f - T
+    networks: Sequence[RegionNetwork],
+    shifted: bool,
+    box: tuple[float, float],
+    expected: Sequence[int],  # the number of cells of each, for progress
+    threads: int,
+    progress: Progress | None,
+) -> list[dict[str, Any]]: ...
+
 # regions.cpp
 class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - start) s
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...
@@ -367,6 +377,12 @@ def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields o
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...
+def search_regions(  # halfspaces [k (n0 + 1)]: n.x + c >= 0; keys: some fields of RegionCounts
+    network: RegionNetwork, halfspaces: Floats, threads: int, progress: Progress | None
+) -> dict[str, Any]: ...
+def basis_columns(  # of a matrix, by exact rank; at most `most`
+    matrix: Floats, most: int, progress: Progress | None
+) -> list[int]: ...
 def region_cells(  # keys are the fields of nnth.Cells
     network: RegionNetwork, box: tuple[float, float], expected: int, progress: Progress | None
 ) -> dict[str, Any]: ...

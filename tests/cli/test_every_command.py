@@ -26,6 +26,7 @@ CALLS = {
     "predict": [
         "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
         "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
+        "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --solver blocked",
     ],
     "critical points": ["--act tanh"],
     "critical decay": ["--act tanh --depth 20"],
@@ -38,10 +39,13 @@ CALLS = {
     "rates noise": ["--x x.npy --samples 20 --steps 30"],
     "rates training": ["--width 4,8 --samples 2 --steps 5"],
     "net": ["telgarsky:3", "--net telgarsky:2 --act relu"],
+    "explain": ["--data clusters:0.3:3:4 --points 12 --only read,weights,kernel"],
     "regions count": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
     "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
     "regions through": ["--points 4 --n0 3 --widths 6,6"],
     "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
+    "regions measure": ["--widths 6,6 --points 99", "--n0 3 --widths 4 --samples 2 --points 9"],
+    "regions distance": ["--x x.npy --widths 6,6", "--n0 3 --widths 6 --samples 2 --points 2"],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",
@@ -62,6 +66,13 @@ CALLS = {
     "hessian": ["--points 8 --widths 4 --steps 3 --at 0,3", "--points 8 --widths 4 --probes 2"],
     "sharpness path": ["--points 20 --widths 4 --steps 9 --at 0,9"],
     "sharpness scan": ["--points 20 --widths 4 --steps 5 --eta-lambda0 1,3"],
+    "mup check": ["--width 4,8 --depth 2 --points 3 --samples 2 --steps 1"],
+    "mup transfer": [
+        "--data clusters:1:3:4 --points 12 --width 4,8 --steps 2 --samples 2 --batch 5"
+    ],
+    "mup networks": [
+        "--net small.npz --after small2.npz --net large.npz --after large2.npz --x x.npy"
+    ],
     "mp": ["--points 8 --n0 5 --rows 9 --samples 2"],
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes evidence": ["--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
@@ -73,7 +84,10 @@ CALLS = {
     "sgd circle": ["--places 8 --steps 200"],
     "sgd net": ["--width 2 --steps 128"],
     "rkhs spectrum": ["--kernel ntk --n0 4 --levels 5"],
-    "rkhs fit": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1"],
+    "rkhs fit": [
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1",
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --solver cg",
+    ],
     "rkhs curve": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3"],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
     "entropy": ["--set interval"],
@@ -96,12 +110,20 @@ MORE = {
     ],
     "regions through": ["x.npy --widths 6"],
     "regions bounds": ["--widths 6,6 --domain box"],
+    "regions measure": [
+        "--net telgarsky:3 --against telgarsky:2 --points 9",
+        "--n0 1 --widths 4,4 --n-out 2 --threshold 0.1 --points 0",
+    ],
+    "regions distance": ["--net telgarsky:2 --points 3"],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult phases": ["--target 0.5"],
     "hermite coefficients": ["--act step --terms 3"],
     "paths moments": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "entropy": ["--set power:2", "--set ball:2", "--set nets --width 4 --samples 9 --points 5"],
 }
+
+# Commands that cannot do without options, or take long.
+NEED_OPTIONS = {"sweep", "verify", "mup networks"}
 
 # Texts that Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(
@@ -178,7 +200,7 @@ def test_no_cell_is_a_python_object(
         assert not OF_PYTHON.search(out + err), out + err
 
 
-@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - NEED_OPTIONS))
 def test_a_command_runs_without_options(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +284,7 @@ LONG = {
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "regions count": "--widths 1000,1000,1000 --samples 1000",
+    "regions measure": "--widths 300,300 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }

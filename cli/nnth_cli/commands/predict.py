@@ -57,6 +57,8 @@ def predict(
             metavar="X",
         ),
     ] = 0.5,
+    solver: options.Solver = "auto",
+    tolerance: options.Tolerance = 1e-8,
     by_point: Annotated[
         bool, typer.Option("--by-point", help="A row for each time, test point and output.")
     ] = False,
@@ -88,11 +90,15 @@ def predict(
     draws the errors over the times, or with --by-point the outputs at the last time. --save writes
     times, means and variances of all test points.
 
+    Without finite --times and --samples one linear system is solved, by --solver; auto takes
+    eigenvectors for up to 500 training points. cg computes the variances of up to 256 test points.
+
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the ridge,
     Matthews et al. (2017).
     Example: nnth predict --x diabetes --times log:1e-4:1:9 --plot flow.png
              nnth predict --x iris --labels --ridge 0.01 --depth 3
+             nnth predict --x digits --labels --ridge 0.01 --solver cg
     """
     call.check_target("--save", save, (".npz",))
     needs: list[tuple[str, tuple[str, ...]]] = [
@@ -100,6 +106,7 @@ def predict(
         ("--step", ("--samples",)),
         ("--target-noise", ("--ridge",)),
         ("--y-test", ("--x-test",)),
+        ("--tolerance", ("--solver",)),
     ]
     call.check_together(needs=needs)
     if call.plot is not None and not by_point:
@@ -129,6 +136,8 @@ def predict(
             width=width,
             samples=samples,
             step=step,
+            solver=solver,
+            tolerance=tolerance,
             seed=call.seed,
             **call.work,
         )

@@ -19,6 +19,14 @@ Domain = Annotated[
     Literal["space", "box"],
     typer.Option(help="Count in the whole space, or in a box of half side --box."),
 ]
+CountedDomain = Annotated[
+    str,
+    typer.Option(
+        help="Count in the whole space, in a box of half side --box, or where A x <= b: FILE is an "
+        ".npz with A and b, or a table whose last column is b.",
+        metavar="space|box|polytope:FILE",
+    ),
+]
 Box = Annotated[float, typer.Option(help="R, half the side of --domain box.", metavar="R")]
 Color = Annotated[
     Literal["gradient", "layer", "pattern", "active"],
@@ -71,7 +79,7 @@ class NetOptions:
 
 def check_box(call: Call, domain: str) -> None:
     """Raise ValueError for --box without --domain box."""
-    if "--box" in call.given and domain == "space":
+    if "--box" in call.given and domain != "box":
         raise ValueError("--box must come with --domain box")
 
 
@@ -90,7 +98,7 @@ def with_picture(
 def count(
     nets: NetOptions,
     n0: options.InputDimension = 2,
-    domain: Domain = "space",
+    domain: CountedDomain = "space",
     box: Box = 1.0,
     point: Annotated[
         Any,
@@ -111,14 +119,17 @@ def count(
     random networks, on average:  the same in the whole space, in the limit of large widths
 
     An activation region is a cell on which the pattern of active neurons is constant; a linear
-    region is a maximal connected set of one gradient. Counts are exact for n0 up to 6, also if
+    region is a maximal connected set of one gradient. Counts are exact for any n0, also if
     hyperplanes are parallel, concurrent or equal and neurons are dead; exact_signs is the number of
-    signs that needed exact arithmetic. With several --samples, counts are means with a standard
-    error and z. zero_cell_measure, the length, area or volume of the region around --point, has a
-    relative error below 1e-10. --save writes the cells of the box or of the picture: polygons,
+    signs that needed exact arithmetic. In the whole space only the rank of W_1 matters, not n0.
+    From n0 = 5 on, unless it takes less than a second, faces and linear regions are not counted.
+    With several --samples, counts are means with a standard error and z. zero_cell_measure, the
+    length, area or volume of the region around --point, has a relative error below 1e-10. --save
+    writes the cells of the box or of the picture: polygons,
     affine maps, patterns.
 
-    A region takes 0.5 to 2 us in the plane and some 5 us for n0 = 3; from 20 layers on 1 ms.
+    A region takes 0.5 to 2 us in the plane, some 5 us for n0 = 3 and 10 to 50 us for more; from 20
+    layers on 1 ms.
 
     \b
     Source: Zaslavsky (1975); Montufar (2017); Serra et al. (2018);
@@ -133,9 +144,11 @@ def count(
 
     place = None
     if call.plot is not None or save is not None:
+        if domain.startswith("polytope:"):
+            raise ValueError("--plot and --save must come with --domain space or box")
         from nnth._regions import pictures
 
-        place = pictures.place(networks, domain=domain, box=box)
+        place = pictures.place(networks, domain="box" if domain == "box" else "space", box=box)
     table = count_table(networks, domain, box, point, **call.work)
     return with_picture(call, table, place, color, save)
 
@@ -289,3 +302,104 @@ def bounds(
     from nnth._regions.bounds_table import bounds_table
 
     return bounds_table(networks, domain, box, **call.work)
+
+
+@command(keys=("output",))
+def measure(
+    nets: NetOptions,
+    n0: options.InputDimension = 2,
+    domain: Annotated[
+        Literal["box"], typer.Option(help="Measure on the box of half side --box.")
+    ] = "box",
+    box: Box = 1.0,
+    threshold: Annotated[
+        float, typer.Option(help="T, the level of the sets {f > T} and {f = T}.", metavar="X")
+    ] = 0.0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Measure the difference from this network: {options.NETWORK_FILES}, or "
+            "telgarsky:K.",
+            metavar="FILE|NAME",
+        ),
+    ] = None,
+    points: Annotated[
+        int,
+        typer.Option(
+            help="Number of random points of the averages beside the exact ones.", metavar="N"
+        ),
+    ] = 10_000,
+    samples: options.SampledNetworks = 1,
+    save: options.Save = None,
+    *,
+    call: Call,
+) -> "Table":
+    """Exact averages, extrema and level sets on a box.
+
+    \b
+    mean = V^-1 sum over simplices |S| (f_0 + ... + f_n0)/(n0 + 1),  f linear on each
+    lipschitz = max |grad f|,  total_variation = integral of |grad f|
+    curvature = sum over facets between cells of |jump of grad f| * measure
+    random networks:  E f^2 = K(x,x),  E |grad f|^2 = C_w (C_w/2)^L
+
+    Each row has an output f, or with --against the difference f - g of two networks, whose l2 is
+    the root of the mean square and linf the largest size. Components of {f > T} and {f < T}, and
+    the holes of {f > T}, are exact. NAME_error bounds the error of NAME; NAME_sampled is the
+    average over --points random points, and NAME_z its distance in standard errors. With several
+    --samples all are means, beside expectations. n0 is at most 4; sets and curvature need 1 or 2.
+    --save writes the cells and the polylines of {f = T}; --plot draws them.
+
+    \b
+    Source: Hanin and Rolnick (2019); Grigsby and Lindsey (2022).
+    Example: nnth regions measure --widths 32,32 --box 2 --plot level.png
+             nnth regions measure --net telgarsky:4 --against telgarsky:3
+    """
+    call.check_target("--save", save, (".npz",))
+    networks = nets.ensemble(call, n0, samples)
+    from nnth._regions.measure import check_picture, measures
+
+    if call.plot is not None or save is not None:
+        check_picture(networks.n0, "--plot and --save")
+    found = measures(networks, domain, box, threshold, against, points, **call.work)
+    if save is not None:
+        found.save(save)
+    return found.table()
+
+
+@command(random=True, keys=("point",))
+def distance(
+    nets: NetOptions,
+    x: options.X = None,
+    n0: Annotated[
+        int | None, options.with_default(options.InputDimension, "that of --x, or 2")
+    ] = None,
+    points: options.Points = 10,
+    samples: options.SampledNetworks = 1,
+    *,
+    call: Call,
+) -> "Table":
+    """The distance of points to the nearest boundary.
+
+    \b
+    distance(x) = min over neurons |z_i(x)|/|grad z_i(x)|
+    random networks:  expected = integral over r of prod over l P(rho_l > r)^(n_l)
+    rho_l = | |x| t + c_l T |,  t a random cosine in R^n0,  T of Student's law
+
+    Each row has a point: its distance to the nearest boundary between regions, in any dimension;
+    the layer, from 1, and the neuron, from 0, of that boundary; the distance in the maximum norm;
+    and the mean over random networks, exact for one hidden layer and the limit of large widths for
+    more. Without --x, points have N(0, 1) coordinates. --plot draws the distances against |x|.
+
+    \b
+    Source: Hanin and Rolnick (2019).
+    Example: nnth regions distance --n0 784 --widths 64,64 --samples 100 --points 3
+             nnth regions distance --x digits --widths 32,32 --columns point,distance,layer
+    """
+    call.check_together([("--x", "--points")])
+    from nnth._data.files import file_of
+    from nnth._regions.distance import distance_table
+    from nnth._regions.given_points import given_points
+
+    data, n0 = given_points(x, None, nets.net, n0)
+    networks = nets.ensemble(call, n0, samples)
+    return distance_table(networks, data, points, file_of(x), **call.work)

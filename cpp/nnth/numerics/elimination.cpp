@@ -1,7 +1,13 @@
 #include "nnth/numerics/elimination.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <utility>
 
+#include "nnth/numerics/dyadic.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/sub_progress.hpp"
 
@@ -59,7 +65,87 @@ void eliminate(std::vector<Residue>& values, std::size_t n, std::size_t plane,
     }
 }
 
+// The matrix modulo a prime, each row scaled to integers by a power of two.
+std::vector<Residue> scaled_residues(const std::vector<double>& values, std::size_t columns,
+                                     const PrimeField& field) {
+    std::vector<Residue> residues;
+    residues.reserve(values.size());
+    for (std::size_t first = 0; first < values.size(); first += columns) {
+        const std::span<const double> row{values.data() + first, columns};
+        const std::int64_t least = least_exponent(row);
+        for (const double value : row) {
+            const Dyadic parts = dyadic(value);
+            residues.push_back(field.dyadic(parts.mantissa, parts.exponent - least));
+        }
+    }
+    return residues;
+}
+
+// The pivots of an elimination modulo a prime, at most `most`.
+std::vector<std::size_t> pivot_columns(std::vector<Residue> values, std::size_t columns,
+                                       std::size_t most, const PrimeField& field,
+                                       Monitor& monitor) {
+    const std::size_t rows = values.size() / columns;
+    std::vector<std::size_t> pivots;
+    for (std::size_t row = 0; row < rows && pivots.size() < most; ++row) {
+        monitor.check(row, rows);
+        const Residue* own = values.data() + row * columns;
+        const std::size_t pivot = static_cast<std::size_t>(
+            std::find_if(own, own + columns, [](Residue entry) { return entry != 0; }) - own);
+        if (pivot == columns) continue;
+        pivots.push_back(pivot);
+        const Residue inverse = field.inverse(own[pivot]);
+        for (std::size_t below = row + 1; below < rows; ++below) {
+            Residue* other = values.data() + below * columns;
+            if (other[pivot] == 0) continue;
+            const Residue factor = field.multiply(other[pivot], inverse);
+            for (std::size_t c = 0; c < columns; ++c) {
+                other[c] = field.subtract(other[c], field.multiply(factor, own[c]));
+            }
+        }
+    }
+    return pivots;
+}
+
+// Bits that bound every minor of this order of the scaled matrix (Hadamard 1893).
+std::size_t bits_of_minor(const std::vector<double>& values, std::size_t columns,
+                          std::size_t order) {
+    std::vector<std::size_t> bits;
+    for (std::size_t first = 0; first < values.size(); first += columns) {
+        const std::span<const double> row{values.data() + first, columns};
+        const std::int64_t least = least_exponent(row);
+        std::int64_t most = 0;
+        for (const double value : row) {
+            if (value != 0) most = std::max(most, std::int64_t{std::ilogb(value)} + 1 - least);
+        }
+        bits.push_back(static_cast<std::size_t>(most) + (bit_length(columns) + 1) / 2 + 1);
+    }
+    std::sort(bits.rbegin(), bits.rend());
+    bits.resize(std::min(order, bits.size()));
+    return std::accumulate(bits.begin(), bits.end(), std::size_t{0});
+}
+
 }  // namespace
+
+std::vector<std::size_t> basis_columns(const std::vector<double>& values, std::size_t columns,
+                                       std::size_t most, Monitor& monitor) {
+    const std::size_t full = std::min({values.size() / columns, columns, most});
+    std::vector<std::size_t> best;
+    std::uint64_t prime = std::uint64_t{1} << 62;
+    // A rank modulo a prime is at most the rank. If it is lower for primes whose product exceeds
+    // every larger minor, these minors are zero.
+    for (std::size_t proven = 0; best.size() < full;) {
+        prime = prime_below(prime);
+        const PrimeField field(prime);
+        std::vector<std::size_t> pivots =
+            pivot_columns(scaled_residues(values, columns, field), columns, most, field, monitor);
+        if (pivots.size() > best.size() || proven == 0) best = std::move(pivots);
+        proven += 61;
+        if (proven > bits_of_minor(values, columns, best.size() + 1)) break;
+    }
+    std::sort(best.begin(), best.end());
+    return best;
+}
 
 Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, Monitor& monitor) {
     Reduced reduced;

@@ -35,4 +35,10 @@ struct Reduced {
 // `matrix` has the rows (w, b). Time: rows x columns x rank products per prime.
 Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, Monitor& monitor);
 
+// Columns that are a basis of the columns of a matrix, row-major and finite: a proof, not an
+// estimate of the rank. The search ends with `most` of them if there are more. Time: rows x columns
+// x rank products, and for a rank below that of the shape again for each 61 bits of a minor.
+std::vector<std::size_t> basis_columns(const std::vector<double>& values, std::size_t columns,
+                                       std::size_t most, Monitor& monitor);
+
 }  // namespace nnth

@@ -83,6 +83,31 @@ void shift(Limbs& limbs, std::size_t bits) {
     limbs.insert(limbs.begin(), whole, 0);
 }
 
+void shift_right(Limbs& limbs, std::size_t bits) {
+    limbs.erase(limbs.begin(), limbs.begin() + static_cast<std::ptrdiff_t>(bits / 64));
+    const unsigned part = static_cast<unsigned>(bits % 64);
+    if (part != 0) {
+        for (std::size_t i = 0; i < limbs.size(); ++i) {
+            limbs[i] >>= part;
+            if (i + 1 < limbs.size()) limbs[i] |= limbs[i + 1] << (64 - part);
+        }
+    }
+    trim(limbs);
+}
+
+std::size_t trailing_zeros(const Limbs& limbs) {
+    std::size_t whole = 0;
+    while (limbs[whole] == 0) ++whole;
+    return 64 * whole + static_cast<std::size_t>(std::countr_zero(limbs[whole]));
+}
+
+// The inverse of an odd number modulo 2^64, by Newton's iteration.
+std::uint64_t inverse_modulo_limb(std::uint64_t odd) {
+    std::uint64_t inverse = odd;
+    for (int step = 0; step < 5; ++step) inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
 }  // namespace
 
 Integer& Integer::operator=(std::int64_t value) {
@@ -134,6 +159,32 @@ void Integer::add_scaled(const Integer& a, std::int64_t m, std::int64_t shift_by
     multiply(product, a.limbs_, factor);
     shift(product, static_cast<std::size_t>(shift_by));
     add_magnitude(product, a.negative_ != (m < 0));
+}
+
+// From the least significant limb up (Jebelean 1993, An algorithm for exact division).
+void Integer::divide_exactly(const Integer& divisor) {
+    if (limbs_.empty()) return;
+    const std::size_t zeros = trailing_zeros(divisor.limbs_);
+    thread_local Limbs odd;
+    odd = divisor.limbs_;
+    shift_right(odd, zeros);
+    shift_right(limbs_, zeros);
+    const std::size_t size = limbs_.size() - odd.size() + 1;
+    const std::uint64_t inverse = inverse_modulo_limb(odd[0]);
+    for (std::size_t i = 0; i < size; ++i) {
+        const std::uint64_t digit = limbs_[i] * inverse;
+        std::uint64_t carry = 0;
+        for (std::size_t j = 0; i + j < size; ++j) {
+            const Wide product = (j < odd.size() ? Wide{odd[j]} * digit : Wide{0}) + carry;
+            const auto low = static_cast<std::uint64_t>(product);
+            carry = static_cast<std::uint64_t>(product >> 64) + (limbs_[i + j] < low ? 1 : 0);
+            limbs_[i + j] -= low;
+        }
+        limbs_[i] = digit;
+    }
+    limbs_.resize(size);
+    trim(limbs_);
+    negative_ = negative_ != divisor.negative_;
 }
 
 double Integer::leading(std::int64_t& exponent) const {

@@ -31,6 +31,9 @@ class Integer {
     // this *= 2^bits.
     void shift_left(std::size_t bits);
 
+    // this /= divisor, which divides it and is not 0.
+    void divide_exactly(const Integer& divisor);
+
     // Bits of the magnitude: 0 for 0, else 1 + floor(log2 |this|).
     std::size_t bits() const;
 

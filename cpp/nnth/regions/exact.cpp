@@ -287,6 +287,17 @@ int ExactSigns::sign(std::span<const Facet> facets, std::size_t layer, std::size
     return sign(meeting_point(facets), layer, neuron);
 }
 
+double ExactSigns::value(const ExactPoint& point, std::size_t layer, std::size_t neuron) {
+    const Integer* values = row(layer, neuron);
+    Integer sum;
+    for (std::size_t c = 0; c < point.size(); ++c) sum.add_product(values[c], point[c]);
+    return sum.ratio(point.back(), -scales()[layer + 1]);
+}
+
+double ExactSigns::coefficient(std::size_t layer, std::size_t neuron, std::size_t component) {
+    return row(layer, neuron)[component].ratio(Integer(1), -scales()[layer + 1]);
+}
+
 bool ExactSigns::independent(std::span<const Facet> facets) {
     return meeting_point(facets).back().sign() != 0;
 }

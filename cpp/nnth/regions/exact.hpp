@@ -81,6 +81,11 @@ class ExactSigns {
 
     int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
 
+    // The value of a neuron's pre-activation at a point, and an entry of its row a.x + c (the last
+    // is c), with a relative error of at most 2^-50, if they are not below 1e-300 or above 1e308.
+    double value(const ExactPoint& point, std::size_t layer, std::size_t neuron);
+    double coefficient(std::size_t layer, std::size_t neuron, std::size_t component);
+
     // The vertex where `facets` meet. The reference holds until the next call.
     const ExactPoint& meeting_point(std::span<const Facet> facets);
 
@@ -90,6 +95,10 @@ class ExactSigns {
     // The vertex where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
     // direction and 0 for a vertex at infinity. Returns a bound of the coordinates' errors.
     double vertex(std::span<const Facet> facets, std::span<double> position);
+
+    // A neuron's map, dimension + 1 integers up to a common positive factor. The pointer holds
+    // until the pattern below changes.
+    const Integer* row(std::size_t layer, std::size_t neuron);
 
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }
@@ -107,7 +116,6 @@ class ExactSigns {
     const std::vector<std::int64_t>& scales();
     std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()
 
-    const Integer* row(std::size_t layer, std::size_t neuron);
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
 

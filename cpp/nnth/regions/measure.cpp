@@ -240,6 +240,14 @@ double measure(const Cell& cell, ExactSigns& exact) {
     return sum_of_determinants(cell, exact) / factorial;
 }
 
+template <typename Cell>
+std::vector<std::uint32_t> triangulation(const Cell& cell) {
+    return triangulate(cell);
+}
+
+template std::vector<std::uint32_t> triangulation(const Polytope<3>&);
+template std::vector<std::uint32_t> triangulation(const Polytope<4>&);
+
 template double measure(const Segment&, ExactSigns&);
 template double measure(const Polygon&, ExactSigns&);
 template double measure(const Polytope<3>&, ExactSigns&);

@@ -1,6 +1,9 @@
 // The length, area or volume of a cell.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "nnth/regions/exact.hpp"
 
 namespace nnth::regions {
@@ -18,5 +21,9 @@ inline constexpr double measure_error = 1e-10;
 // suffice, the determinants are those of the vertices' integers.
 template <typename Cell>
 double measure(const Cell& cell, ExactSigns& exact);
+
+// The vertices of the simplices of that triangulation, dimension + 1 each.
+template <typename Cell>
+std::vector<std::uint32_t> triangulation(const Cell& cell);
 
 }  // namespace nnth::regions

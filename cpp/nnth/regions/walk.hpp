@@ -155,6 +155,8 @@ class Walk {
     const LinearRegions& linear_regions() const { return linear_regions_; }
     Faces& faces() { return faces_; }
     const Faces& faces() const { return faces_; }
+    // With the pattern of the walk.
+    ExactSigns& exact() { return exact_; }
     Counts counts() const {
         Counts all = counts_;
         all.exact_signs = exact_.decided();

@@ -175,6 +175,11 @@ COURSE: Final = (
         "the tangent kernel off the diagonal",
         "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
     ),
+    (
+        "-",
+        "how far layers move, as a power of the width: maximal update parametrization",
+        "nnth mup check --samples 6",
+    ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
     (
         "12/5",
@@ -190,6 +195,16 @@ COURSE: Final = (
         "12/5",
         "the number of sides of the region around 0",
         "nnth regions --n0 2 --width 32 --samples 100",
+    ),
+    (
+        "-",
+        "averages, extrema and level sets of a ReLU network, exactly",
+        "nnth regions measure --widths 32,32 --box 2",
+    ),
+    (
+        "-",
+        "the distance of points to the nearest boundary between regions",
+        "nnth regions distance --widths 32,32 --samples 100 --points 3",
     ),
     ("12/7", "the spectrum of sample covariances, Marchenko-Pastur", "nnth mp --alpha 0.5"),
     (

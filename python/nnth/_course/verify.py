@@ -29,6 +29,7 @@ Theory: TypeAlias = Literal[
     "quadratic",
     "catapult",
     "curvature",
+    "mup",
     "diagonal",
     "margin",
     "sgd",

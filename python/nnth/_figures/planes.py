@@ -18,6 +18,7 @@ _SEAM = 0.25
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
 _CURVES: Final = (("#000000", "-"), ("#009E73", (0, (4, 1.5))))
+_LINE = "#D55E00"  # differs from all amounts and steps
 _MISSING = 0.15  # the gray of missing values
 _NAMES = 60  # soft colors for names without order
 
@@ -53,6 +54,19 @@ def draw_tessellation(axes: Any, picture: Tessellation) -> None:
                 linewidths=widest * (1.0 - 0.6 * share),
                 capstyle="round",
                 rasterized=as_image,
+            ),
+            autolim=False,
+        )
+    if picture.lines:
+        outline = [withStroke(linewidth=3.0, foreground="white")]
+        axes.add_collection(
+            LineCollection(
+                list(picture.lines),
+                colors=_LINE,
+                linewidths=1.6,
+                capstyle="round",
+                joinstyle="round",
+                path_effects=outline,
             ),
             autolim=False,
         )

@@ -181,6 +181,14 @@ class Model:
         scales = zip(self.scales, trained, strict=True)
         return replace(self, scales=tuple(one if moves else one.frozen() for one, moves in scales))
 
+    def first_layers(self, count: int) -> Model:
+        """Return the model of the first layers, whose outputs are z^count, of an ungated model.
+
+        Its parameters are the first of theta.
+        """
+        sizes, scales = self.sizes[: count + 1], self.scales[:count]
+        return Model(sizes, self.acts[: count - 1], scales, self.biased[:count])
+
     def last_layer(self, theta: Array, x: Array) -> tuple[Model, Array, Array]:
         """Return the last layer as a model of its own, with its parameters and its inputs h^L."""
         weights, biases = self.slices[-1]
@@ -324,6 +332,12 @@ def theta_of(net: Network) -> Floats:
     """
     layers = zip(net.weights, net.biases, strict=True)
     return np.concatenate([part for w, b in layers for part in (w.ravel(), b)])
+
+
+def preactivations(model: Model, theta: Array, x: Array, layers: Sequence[int]) -> list[Array]:
+    """Return z^l of some of the layers l = 1, ..., L + 1, each `(..., m, n_l)`."""
+    parts = [model.first_layers(count) for count in layers]
+    return [part.outputs(theta[..., : part.size], x) for part in parts]
 
 
 def as_inputs(model: Model, x: ArrayLike, dtype: Any = np.float64) -> Array:

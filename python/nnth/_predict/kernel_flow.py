@@ -19,7 +19,8 @@ _EPSILON = float(np.finfo(float).eps)
 class OutputDistribution:
     """Means and variances of the outputs at one time, with estimates of their largest errors.
 
-    mean: `(m_test, outputs)`; train_mean: `(m, outputs)`; variance: `(m_test,)`.
+    mean: `(m_test, outputs)`; train_mean: `(m, outputs)`; variance: `(m_test,)`. condition and
+    variances are NaN where the solver does not give them.
     """
 
     mean: Floats
@@ -49,10 +50,7 @@ class KernelFlow:
         assert nngp is not None
         assert trained is not None
         diagonal = kernels.ntk_diagonal if tangent else kernels.nngp_diagonal
-        if not np.isfinite(diagonal).all():
-            raise ValueError(
-                "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
-            )
+        check_diagonal(diagonal)
         self.ridge = ridge
         self._target_variance = target_variance
         self._kernel = trained[:, :m]
@@ -140,3 +138,11 @@ class KernelFlow:
         bounds = float(error), float(own + 2.0 * steepest * moved)
         error, own = (math.inf if math.isnan(bound) else bound for bound in bounds)
         return error, own
+
+
+def check_diagonal(diagonal: Floats) -> None:
+    """Raise ValueError for the diagonal of an infinite tangent kernel."""
+    if not np.isfinite(diagonal).all():
+        raise ValueError(
+            "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
+        )

@@ -10,23 +10,33 @@ import numpy as np
 
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
-from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.kernel import InfiniteNetwork, Ntk, infinite_network
 from nnth._kernels.modes import descent_gain, flow_gain
-from nnth._kernels.network_kernel import network_rows
+from nnth._kernels.network_kernel import NetworkKernel, network_rows
+from nnth._kernels.solvers import (
+    MOST_TESTS,
+    Choice,
+    SolverName,
+    System,
+    check_tolerance,
+    choose,
+    solver_of,
+)
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import Record, chunks, train_in_chunks
 from nnth._lab.model import Model, tangent_model
 from nnth._lab.objective import Objective, Penalty
 from nnth._lab.optimizers import SGD
 from nnth._networks.ensemble import MAX_SAMPLES
-from nnth._predict.kernel_flow import KernelFlow
+from nnth._predict.kernel_flow import KernelFlow, OutputDistribution, check_diagonal
 from nnth._predict.prediction import Prediction, Simulation
+from nnth._predict.trained import TrainedNetworks
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._tables.statistics import mean_and_stderr
+from nnth._tables.statistics import joined, mean_and_stderr
 from nnth._tables.table import Meta
 
 TargetNoise: TypeAlias = Literal["own", "none"]
@@ -34,6 +44,7 @@ TargetNoise: TypeAlias = Literal["own", "none"]
 MAX_STEPS: Final = 200_000
 _TEST_EVERY: Final = 5  # every fifth point is a test point by default
 _SMALLEST: Final = 1e-300  # eigenvalue whose inverse is still a double
+_FEW: Final = 500  # points whose eigenvectors take well below a second
 _CONVERGED: Final = 20.0  # t = inf stands for a decay of the slowest mode by exp(-20)
 
 
@@ -58,6 +69,8 @@ def predict(
     width: int = 256,
     samples: int = 0,
     step: float = 0.5,
+    solver: SolverName = "auto",
+    tolerance: float = 1e-8,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -108,7 +121,13 @@ def predict(
         samples: Number of networks to train, 0 or at least 2.
         step: Step of their gradient descent times the largest eigenvalue of T + s^2, above 0 and at
             most 1.
-        seed: Seed of the networks.
+        solver: Without finite times and without samples, "cholesky" factors T + ridge in memory;
+            "blocked" factors it in a scratch file of half its size; "cg" takes conjugate gradients
+            on a kernel that is not stored. "auto" takes the first that fits, and eigenvectors for
+            finite times, with samples, and for at most 500 training points.
+        tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
+            and below 1.
+        seed: Seed of the networks, and of the preconditioner of "cg".
         threads: Number of threads for the kernels, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
 
@@ -125,14 +144,24 @@ def predict(
         ValueError: For arguments out of range, shapes that do not fit, an infinite tangent kernel
             (the activation jumps), and a kernel that is singular to rounding if `times` has inf:
             nothing but `ridge` is added to its diagonal.
+        ConvergenceError: If "cg" does not reach the tolerance, with the residual that it reached.
+        MemoryError: If nothing fits, with the size, before any work.
+        OSError: If the scratch file does not fit.
 
     Accuracy: `error` and `variance_error` estimate the largest errors of a mean and of a variance
     that follow from the errors of the kernels and from rounding; they grow with `condition`, which
     is max g times the largest eigenvalue of T + s^2 for g = (1 - exp(-eta mu t))/mu (the condition
-    number at t = inf). `residual` is the residual of the linear system relative to y. A variance is
-    a difference, and can be below 0 by as much as its error. Cost: the kernels of m (m + m_test)
-    pairs, in time and memory; one eigendecomposition, O(m^3); O(m_test m^2) for each time. From
-    2000 training points on the last digits depend on the number of threads.
+    number at t = inf); by "cholesky" and "blocked" it is an estimate of the condition number in the
+    1-norm, by "cg" it is NaN. `residual` is the residual of the linear system relative to y. By
+    "cg" `error` adds its effect r on a mean at z, at most sqrt(T(z, z)/ridge) `|r|` and infinite
+    without a ridge; variances are computed for at most 256 test points, else NaN. A variance is a
+    difference, and can be below 0 by as much as its error.
+
+    Cost: with eigenvectors the kernels of m (m + m_test) pairs in time and memory, one
+    eigendecomposition, O(m^3), and O(m_test m^2) for each time; "cholesky" takes the memory of one
+    matrix and a factor, O(m^3/3); "blocked" half a matrix on disk; "cg" a computation of the kernel
+    and O(m^2) operations for each output in an iteration. From 2000 training points on the last
+    digits depend on the number of threads with eigenvectors and "cholesky".
 
     Example:
         >>> result = nnth.predict([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0], [[1.0, 1.0]], depth=2)
@@ -157,23 +186,43 @@ def predict(
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk"):
         raise ValueError(f"kernel must be nngp or ntk, not {kernel!r}")
-    kernels = network_rows(
-        network,
-        np.concatenate((inputs, tests)),
-        len(inputs),
-        "both" if kernel == "ntk" else "nngp",
-        threads=threads,
-        progress=progress,
-    )
-    own = target_noise == "own"
-    flow = KernelFlow(kernels, kernel == "ntk", targets, ridge, ridge if own else 0.0)
+    own = ridge if target_noise == "own" else 0.0
+    check_tolerance(tolerance)
     with np.errstate(over="ignore"):  # a time beyond the doubles is infinite
         elapsed = eta * when
-    if np.isinf(elapsed).any():
-        flow.require_regular()
-    outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
+    choice = _choice(solver, len(inputs), elapsed, samples, ridge)
+    outputs: tuple[OutputDistribution, ...]
+    flow: KernelFlow | None = None
+    if choice is None:
+        kernels = network_rows(
+            network,
+            np.concatenate((inputs, tests)),
+            len(inputs),
+            "both" if kernel == "ntk" else "nngp",
+            threads=threads,
+            progress=progress,
+        )
+        flow = KernelFlow(kernels, kernel == "ntk", targets, ridge, own)
+        if np.isinf(elapsed).any():
+            flow.require_regular()
+        outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
+    else:
+        trained = _trained(
+            choice,
+            network,
+            kernel,
+            (inputs, tests),
+            ridge,
+            own,
+            tolerance=tolerance,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+        )
+        outputs = (trained.outputs(targets),) * len(elapsed)
     simulation = None
     if samples:
+        assert flow is not None
         model = tangent_model(
             inputs.shape[1],
             (width,) * network.depth,
@@ -192,7 +241,7 @@ def predict(
             step,
             samples,
             seed,
-            own,
+            target_noise == "own",
             progress,
         )
     parameters: dict[str, Any] = {
@@ -217,6 +266,8 @@ def predict(
         "width": width if samples else None,
         "samples": samples or None,
         "step": step if samples else None,
+        "solver": "eigenvectors" if choice is None else choice.name,
+        "tolerance": tolerance if choice is not None and choice.name == "cg" else None,
     }
     return Prediction(
         times=when,
@@ -231,8 +282,68 @@ def predict(
         y_test=answers,
         labels=labels,
         simulation=simulation,
-        meta=Meta("predict", parameters, seed if samples else None),
+        note=_note(choice, len(tests), outputs),
+        meta=Meta("predict", parameters, seed if samples or parameters["tolerance"] else None),
     )
+
+
+def _choice(
+    solver: SolverName, m: int, elapsed: Floats, samples: int, ridge: float
+) -> Choice | None:
+    """Return the solver of the one linear system of infinite time, or None for eigenvectors."""
+    finite = elapsed[np.isfinite(elapsed)]
+    if finite.size or samples or (solver == "auto" and m <= _FEW):
+        if solver != "auto":
+            why = f"time {finite[0]:g}" if finite.size else f"{samples} samples"
+            raise ValueError(
+                f"solver must be auto, for eigenvectors, with the {why}, not {solver!r}"
+            )
+        return None
+    return choose(solver, m, ridge)
+
+
+def _trained(
+    choice: Choice,
+    network: InfiniteNetwork,
+    kernel: Literal["nngp", "ntk"],
+    data: tuple[Floats, Floats],
+    ridge: float,
+    target_variance: float,
+    *,
+    tolerance: float,
+    seed: int,
+    threads: int,
+    progress: Progress | None,
+) -> TrainedNetworks:
+    """Return the trained networks, with the factor or the preconditioner of their system."""
+    m, every = len(data[0]), np.concatenate(data)
+    blocks = NetworkKernel(kernel, network).blocks(every, threads=threads)
+    check_diagonal(blocks.diagonal)
+    system = System(
+        blocks, m, ridge, threads=threads, progress=progress, remedy=", or times finite"
+    )
+    initial = None
+    if kernel == "ntk":
+        drawn = NetworkKernel("nngp", network).blocks(every, threads=threads)
+        initial = System(drawn, m, 0.0, threads=threads)
+    solver = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=0)
+    # By the convention "ntk" each layer adds the NNGP kernel and a kernel to the tangent kernel.
+    dominated = kernel == "nngp" or network.ntk == "ntk"
+    return TrainedNetworks(solver, initial, target_variance, dominated)
+
+
+def _note(choice: Choice | None, tests: int, outputs: tuple[OutputDistribution, ...]) -> str:
+    """Return why the solver was chosen, and which columns it leaves without a value."""
+    if choice is None:
+        return ""
+    notes = [choice.reason]
+    if choice.name == "cg":
+        notes.append("cg does not compute condition")
+        if tests > MOST_TESTS:
+            notes.append(f"variances of at most {MOST_TESTS} test points")
+        if np.isinf(outputs[0].error):
+            notes.append("without a larger ridge errors have no bound")
+    return joined(*notes)
 
 
 def _simulate(

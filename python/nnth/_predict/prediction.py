@@ -53,6 +53,7 @@ class Prediction(Result):
         y_test: Test targets, or None.
         labels: Whether the targets are classes.
         simulation: Means and variances of trained networks, or None.
+        note: Why the solver was chosen, and what it does not compute.
         meta: The parameters of the computation.
     """
 
@@ -68,6 +69,7 @@ class Prediction(Result):
     y_test: Floats | None
     labels: bool
     simulation: Simulation | None
+    note: str
     meta: Meta
 
     def table(self) -> Table:
@@ -80,10 +82,11 @@ class Prediction(Result):
             the expected error of one network; nll, the mean negative log density of a test value
             under N(mean, variance + ridge); condition, residual, error, variance_error (see
             `nnth.predict`); status: "ok", or "rounding" if the smallest predictive variance is not
-            above its error, so that nll is unreliable.
+            above its error, so that nll is unreliable, or "no variance" if the solver computes
+            none; note, a remark on the solver.
 
-            With samples also sim_net_error, the mean error of the networks, sim_stderr, z, and
-            note, a remark on z; max_deviation and max_z, the largest deviation of the mean outputs
+            With samples also sim_net_error, the mean error of the networks, sim_stderr, z, and in
+            note a remark on z; max_deviation and max_z, the largest deviation of the mean outputs
             and the largest `|z|`; step_error, the largest difference between the means of gradient
             flow and of the gradient descent steps that were taken.
         """
@@ -130,6 +133,8 @@ class Prediction(Result):
                 for time, error in zip(self.times, sim.net_error, strict=True)
             ]
             columns["note"] = np.repeat(notes, each)
+        else:
+            columns["note"] = [self.note] * (times * each)
         return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
@@ -166,7 +171,10 @@ class Prediction(Result):
         certain = float(spread.min()) > law.variance_error
         if self.simulation is not None:
             row |= self._simulated(self.simulation, i)
-        return {**row, "status": "ok" if certain else "rounding"}
+        known = not np.isnan(spread).any()
+        status = ("ok" if certain else "rounding") if known else "no variance"
+        note = row.pop("note", self.note)
+        return {**row, "status": status, "note": note}
 
     def _simulated(self, sim: Simulation, i: int) -> dict[str, Any]:
         target = sim.expected[i] if self.y_test is None else self.y_test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._networks.ensemble import Ensemble, Tasks, ensemble
 from nnth._networks.network import Network, require_relu, require_weights
+from nnth._regions import any_dimension, polytope_domain
 from nnth._regions.arrangement import arrangement
 from nnth._regions.bounds import (
     expected_regions,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]
 
-MAX_N0: Final = 6  # for deep networks, and in boxes
 MAX_REGIONS: Final = 10**10  # an estimate for n0 >= 3: hours of work
+MAX_SEARCHED: Final = 10**9  # the same where cells are searched for
 MAX_BOX: Final = 1e300  # the diagonals of larger boxes exceed the range of doubles
 MAX_SMALL: Final = 50_000
 
@@ -58,7 +59,7 @@ class RegionCounts:
         activation_regions: The number of full-dimensional cells on which the pattern of active
             neurons is constant; they are convex polyhedra.
         linear_regions: The number of maximal sets of one gradient that are connected through
-            facets.
+            facets; None if the regions were searched for.
         bounded: The number of bounded activation regions; in a box, of those without a side on its
             boundary.
         vertices, edges, sides: Faces of the complex of activation regions; a side is counted once
@@ -72,7 +73,8 @@ class RegionCounts:
         layer_regions: The activation regions of the first 1, 2, ..., L hidden layers.
 
     If one hidden layer is counted by its characteristic polynomial, zero_cell_sides and exact_signs
-    are None, and zero_cell_measure is NaN.
+    are None, and zero_cell_measure is NaN. The search, for n0 >= 5, knows activation_regions,
+    bounded, exact_signs and layer_regions; the others are None, and zero_cell_measure is NaN.
 
     Example:
         >>> nnth.count_regions(nnth.random_network(2, (3,))).layer_regions
@@ -80,7 +82,7 @@ class RegionCounts:
     """
 
     activation_regions: int
-    linear_regions: int
+    linear_regions: int | None
     bounded: int
     vertices: int | None
     edges: int | None
@@ -104,7 +106,7 @@ class RegionCounts:
 def count_regions(
     network: Network,
     *,
-    domain: Domain = "space",
+    domain: str = "space",
     box: float = 1.0,
     point: ArrayLike | None = None,
     threads: int = 0,
@@ -117,11 +119,15 @@ def count_regions(
         activation_regions = sum_(i <= n0) C(N, i)
 
     Degenerate networks are counted correctly: parallel, concurrent and repeated hyperplanes, dead
-    neurons, maps of any rank.
+    neurons, maps of any rank. In the whole space n0 is replaced by the rank of W_1, since the
+    network is constant in the other directions: 64 inputs into 6 neurons are a problem in R^6. (A
+    box has all its dimensions.)
 
     Args:
         network: A network of ReLU layers.
-        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        domain: "space" for R^n0, "box" for the box of half side `box` around 0, or
+            "polytope:FILE" for A x <= b: an `.npz` file with arrays A and b, or a table whose last
+            column is b.
         box: Half the side of the box, R > 0.
         point: The point `(n0,)` whose region is measured; 0 if None.
         threads: The number of threads, 0 for all; the result does not depend on it.
@@ -131,8 +137,9 @@ def count_regions(
         RegionCounts, exact for the network whose numbers are these doubles.
 
     Raises:
-        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
-            more than 10^10 regions expected for n0 >= 3.
+        ValueError: If an argument is out of range, or an exact count is out of reach: more than
+            10^10 regions expected for n0 of 3 and 4, or 10^9 for more, with the rank of W_1 for n0
+            in the whole space.
         KeyboardInterrupt: With the work done so far.
 
     Accuracy: exact. Signs are taken from floating point with a proven error bound, and from exact
@@ -141,8 +148,10 @@ def count_regions(
     error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some
     5 us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth,
     and from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of
-    32. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by
-    the characteristic polynomial of its arrangement.
+    32. From n0 = 5 on, unless the walk through polytopes takes less than a second, and in polytopes
+    a search by linear programs counts, in 10 to 50 us per region; each of its answers is proven by
+    rounding bounds or in exact arithmetic. One hidden layer with n0 >= 3 and more than 50,000
+    regions in the whole space is counted by the characteristic polynomial of its arrangement.
 
     Example:
         >>> counts = nnth.count_regions(nnth.random_network(2, (8,)))
@@ -152,13 +161,58 @@ def count_regions(
     Source: Zaslavsky (1975) for one hidden layer; Grigsby and Lindsey (2022) for the complex.
     """
     require_relu(network)
+    around: list[float] | list[Fraction] = _point(point, network.n0)
+    if polytope_domain.is_polytope(domain):
+        rows = polytope_domain.inequalities(domain, network.n0)
+        _check_reach(network.n0, network.n0, network.widths)
+        core = core_network(network)
+        return RegionCounts(**any_dimension.search(core, rows, threads, progress))
     limits = check_domain(domain, box)
-    around = _point(point, network.n0)
     one_layer = network.depth == 1 and domain == "space"
     if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
-    _check_reach(network.n0, network.widths)
-    return count_core(core_network(network), limits, around, threads=threads, progress=progress)
+    if network.n0 <= 2 or domain == "box":
+        _check_reach(network.n0, network.n0, network.widths)
+        return _count(network, limits, around, threads, progress)
+    small, columns = any_dimension.reduced(network)
+    _check_reach(network.n0, small.n0, network.widths)
+    if small is not network:
+        around = any_dimension.projected(network, columns, around)
+    counts = _count(small, limits, around, threads, progress)
+    return _lifted(counts, network.n0 - small.n0)
+
+
+def _count(
+    network: Network,
+    limits: tuple[float, float] | None,
+    around: Sequence[float | Fraction],
+    threads: int,
+    progress: Progress | None,
+) -> RegionCounts:
+    """Return the counts by a walk through polytopes or, where that takes long, by a search."""
+    core = core_network(network)
+    if any_dimension.is_walked(network.n0, sum(network.widths)):
+        return count_core(core, limits, around, threads=threads, progress=progress)
+    rows = any_dimension.halfspaces(network.n0, limits)
+    return RegionCounts(**any_dimension.search(core, rows, threads, progress))
+
+
+def _lifted(counts: RegionCounts, dimensions: int) -> RegionCounts:
+    """Return the counts in a space of `dimensions` more, in which nothing changes.
+
+    A region is unbounded there, a vertex is a flat of that dimension, and volumes are infinite.
+    """
+    if dimensions == 0:
+        return counts
+    measure = counts.zero_cell_measure
+    none = None if counts.vertices is None else 0
+    return replace(
+        counts,
+        bounded=0,
+        vertices=none,
+        edges=counts.vertices if dimensions == 1 else none,
+        zero_cell_measure=measure if math.isnan(measure) else math.inf,
+    )
 
 
 @lru_cache(maxsize=1)  # shared by all slices of a network, whose norms are costly
@@ -202,7 +256,7 @@ def regions(
     cb: float | None = None,
     cw: float | None = None,
     n0: int | None = None,
-    domain: Domain = "space",
+    domain: str = "space",
     box: float = 1.0,
     point: ArrayLike | None = None,
     samples: int | None = None,
@@ -229,7 +283,9 @@ def regions(
         cb: The bias variance, b_l ~ N(0, cb); 1 if None.
         cw: The weight variance, W_l ~ N(0, cw/n_(l-1)); 2 if None.
         n0: The input dimension; 2 if None.
-        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        domain: "space" for R^n0, "box" for the box of half side `box` around 0, or
+            "polytope:FILE" for A x <= b: an `.npz` file with arrays A and b, or a table whose last
+            column is b.
         box: Half the side of the box, R > 0.
         point: The point `(n0,)` whose region is measured; 0 if None.
         samples: The number of random networks; 1 if None.
@@ -250,8 +306,9 @@ def regions(
         floats.
 
     Raises:
-        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
-            more than 10^10 regions expected for n0 >= 3.
+        ValueError: If an argument is out of range, or an exact count is out of reach: more than
+            10^10 regions expected for n0 of 3 and 4, or 10^9 for more, with the rank of W_1 for n0
+            in the whole space.
         KeyboardInterrupt: With the counts done so far.
 
     Accuracy and cost: as `nnth.count_regions`.
@@ -281,14 +338,15 @@ def regions(
 
 def count_table(
     networks: Ensemble,
-    domain: Domain,
+    domain: str,
     box: float,
     point: ArrayLike | None,
     threads: int,
     progress: Progress | None,
 ) -> Table:
     """Return the Table of `regions`."""
-    check_domain(domain, box)
+    polytope = polytope_domain.is_polytope(domain)
+    limits = None if polytope else check_domain(domain, box)
     counts = count_all(networks, domain, box, point, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
     mean, stderr = mean_of(np.array(found))
@@ -298,17 +356,17 @@ def count_table(
         "upper_bound": number(_upper(networks, counts)),
         "stderr": stderr,
         "z": float(z_score(mean - expected, stderr)),
-        "note": note_on_count(len(networks.widths), found, stderr),
+        "note": joined(_note_on_search(counts), note_on_count(len(networks.widths), found, stderr)),
     }
     parameters = networks.parameters() | {
-        "domain": domain,
+        "domain": polytope_domain.file_of_domain(domain),
         "box": box if domain == "box" else None,
         "point": None if point is None else _point(point, networks.n0),
     }
     table = one_row(columns | cell_columns(counts), parameters, networks)
-    return table.with_drawing(
-        partial(picture_of, networks, None, check_domain(domain, box), threads)
-    )
+    if polytope:
+        return table
+    return table.with_drawing(partial(picture_of, networks, None, limits, threads))
 
 
 def picture_of(
@@ -331,6 +389,12 @@ def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
     return joined(ASYMPTOTIC if layers > 1 else "", on_z)
 
 
+def _note_on_search(counts: Sequence[RegionCounts]) -> str:
+    """Return what is unknown if regions were searched for."""
+    searched = any(c.linear_regions is None for c in counts)
+    return "linear regions and faces are not counted in this dimension" if searched else ""
+
+
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:
     """Return the limits of each coordinate, or None for the whole space, after checking them."""
     if domain not in ("space", "box"):
@@ -346,17 +410,18 @@ class OutOfReachError(ValueError):
     """An exact count would take too long."""
 
 
-def _check_reach(n0: int, widths: Sequence[int]) -> None:
-    if n0 <= 2:
+def _check_reach(n0: int, rank: int, widths: Sequence[int]) -> None:
+    """Raise OutOfReachError if a count takes too long; only `rank` of the n0 inputs matter."""
+    if rank <= 2:
         return
-    estimate = zaslavsky(sum(widths), n0)
-    if n0 <= MAX_N0 and estimate <= MAX_REGIONS:
+    estimate = zaslavsky(sum(widths), rank)
+    walked = rank <= any_dimension.MAX_WALKED_DIMENSION
+    if estimate <= (MAX_REGIONS if walked else MAX_SEARCHED):
         return
     about = f"{estimate:.2g}" if estimate < 10**300 else in_decimal(estimate)
-    about = str(estimate) if estimate < 10**6 else about
-    rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
+    of_rank = f" (rank {rank})" if rank < n0 else ""
     raise OutOfReachError(
-        f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
+        f"n0 must be smaller for an exact count, not {n0}{of_rank}: about {about} regions; "
         "nnth regions along line and along plane count on random slices"
     )
 
@@ -392,7 +457,7 @@ def number(value: float) -> float:
 
 def count_all(
     networks: Ensemble,
-    domain: Domain,
+    domain: str,
     box: float,
     point: ArrayLike | None,
     threads: int,
@@ -402,8 +467,10 @@ def count_all(
     if networks.given is None:
         require_weights((networks.n0, *networks.widths, networks.n_out))
     _point(point, networks.n0)
-    if len(networks.widths) > 1 or domain == "box":
-        _check_reach(networks.n0, networks.widths)
+    if polytope_domain.is_polytope(domain):
+        polytope_domain.inequalities(domain, networks.n0)
+    if len(networks.widths) > 1 or domain != "space":
+        _check_reach(networks.n0, _most_rank(networks, domain), networks.widths)
     check_memory_of_counts(networks.samples, len(networks.widths), "samples")
 
     assigned = assigned_range(networks.samples)
@@ -427,6 +494,15 @@ def count_all(
     return assigned.record(counts)
 
 
+def _most_rank(networks: Ensemble, domain: str) -> int:
+    """Return the number of inputs that matter, before random networks are drawn."""
+    if domain != "space" or networks.n0 <= 2:
+        return networks.n0
+    if networks.given is not None:
+        return any_dimension.rank(networks.given)
+    return min(networks.n0, networks.widths[0])
+
+
 def check_memory_of_counts(counts: int, depth: int, name: str) -> None:
     """Raise MemoryError if `counts` RegionCounts of networks of this depth do not fit."""
     check_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
@@ -444,7 +520,9 @@ def _point(point: ArrayLike | None, n0: int) -> list[float]:
 
 def _is_small(network: Network) -> bool:
     """Whether visiting all cells takes at most a second, so that all counts are available."""
-    return network.n0 <= MAX_N0 and zaslavsky(network.widths[0], network.n0) <= MAX_SMALL
+    neurons = network.widths[0]
+    is_walked = any_dimension.is_walked(network.n0, neurons)
+    return is_walked and zaslavsky(neurons, network.n0) <= MAX_SMALL
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -454,12 +532,14 @@ def _mean(values: Sequence[float | None]) -> float:
     return float(np.mean([float(number(v)) for v in known])) if known else math.nan
 
 
-def expected_count(networks: Ensemble, domain: Domain, box: float) -> float:
-    """Return the expected number of activation regions; NaN for a given network."""
-    if networks.variances is None:
+def expected_count(networks: Ensemble, domain: str, box: float) -> float:
+    """Return the expected number of activation regions; NaN for a given network or polytope."""
+    if networks.variances is None or polytope_domain.is_polytope(domain):
         return math.nan
     limit = box if domain == "box" else None
-    return expected_regions(networks.n0, networks.widths, **networks.variances, box=limit)
+    # In the whole space no more inputs matter than the first layer has neurons.
+    n0 = networks.n0 if limit else min(networks.n0, networks.widths[0])
+    return expected_regions(n0, networks.widths, **networks.variances, box=limit)
 
 
 def _upper(networks: Ensemble, counts: Sequence[RegionCounts]) -> int:

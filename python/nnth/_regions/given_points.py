@@ -23,11 +23,18 @@ def points_and_dimension(
     through: Data | None, points: int | None, net: object, n0: int | None
 ) -> tuple[Array | None, int | None]:
     """Return the given points `(m, n0)`, if any, and n0, by default that of the points."""
-    if through is None:
+    return given_points(through, points, net, n0, "through")
+
+
+def given_points(
+    x: Data | None, points: int | None, net: object, n0: int | None, name: str = "x"
+) -> tuple[Array | None, int | None]:
+    """Return the points `(m, n0)` of the argument `name`, if any, and n0, by default theirs."""
+    if x is None:
         return None, n0
     if points is not None:
-        raise ValueError("points must not come with through")
-    data = data_of(through, "through")
+        raise ValueError(f"points must not come with {name}")
+    data = data_of(x, name)
     return data, data.shape[1] if net is None and n0 is None else n0
 
 
@@ -37,7 +44,7 @@ def checked_points(networks: Ensemble, data: Array | None, points: int | None) -
     Raises ValueError unless the inputs of the networks have as many coordinates.
     """
     if data is None:
-        return _random_points(networks, POINTS if points is None else points)
+        return random_points(networks, POINTS if points is None else points)
     if data.shape[1] != networks.n0:
         raise ValueError(
             f"through must hold points of {networks.n0} coordinates, as n0 is {networks.n0}, not "
@@ -46,9 +53,9 @@ def checked_points(networks: Ensemble, data: Array | None, points: int | None) -
     return data
 
 
-def _random_points(networks: Ensemble, points: int) -> Array:
+def random_points(networks: Ensemble, points: int, minimum: int = 2) -> Array:
     """Return points with N(0, 1) coordinates, from a stream that no network and no slice uses."""
-    count = check_integer("points", points, minimum=2)
+    count = check_integer("points", points, minimum=minimum)
     check_memory(16 * count * networks.n0, "points and n0 must be smaller: the points")
     return normals(networks.seed, streams.SLICE_POINTS.first, count * networks.n0).reshape(
         count, networks.n0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -135,6 +135,33 @@ def place_of(networks: Ensemble, along: Along | None, limits: tuple[float, float
     names = ("$x$",) if networks.n0 == 1 else ("$x_1$", "$x_2$")
     first = f"the first of {networks.samples} networks" if networks.samples > 1 else ""
     return Place(network, (whole,), names, first)
+
+
+def level_picture(
+    network: Network,
+    limits: tuple[float, float],
+    level_sets: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+    threshold: float,
+    note: str = "",
+) -> Drawing:
+    """Return the picture of a network on a box, with the polylines on which f = threshold.
+
+    level_sets: points, first points and outputs, as `RegionMeasures.level_sets`.
+    """
+    where = Slice.along(np.zeros(network.n0), np.eye(network.n0), limits)
+    shown, part = window(network, where)
+    cells = cells_of(network, where, shown)
+    points, first, _ = level_sets
+    level = f"f = {threshold:g}"
+    if network.n0 == 1:
+        drawn = curve([cells], x_label="$x$", note="; ".join(n for n in (note, part) if n))
+        at = points[(shown[0] <= points[:, 0]) & (points[:, 0] <= shown[1]), 0]
+        series = (level, at, np.full(len(at), threshold), None)
+        across = ("", np.array(shown), np.full(2, threshold))
+        return replace(drawn, points=(*drawn.points, series), lines=(*drawn.lines, across))
+    note = "; ".join(n for n in (note, part, f"line: {level}" if len(points) else "") if n)
+    lines = tuple(np.split(points, first[1:-1])) if len(points) else ()
+    return replace(tessellation(cells, "gradient", note=note), lines=lines)
 
 
 def path_place(

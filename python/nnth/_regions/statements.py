@@ -15,6 +15,8 @@ from nnth._regions.bounds import (
     zero_cell_sides_expected,
 )
 from nnth._regions.counts import best_upper, count_regions, regions
+from nnth._regions.distance import regions_distance
+from nnth._regions.measure import regions_measure
 from nnth._regions.through import regions_through
 from nnth._tables.statistics import mean_of
 
@@ -61,7 +63,9 @@ def telgarsky(run: Run) -> list[Statement]:
     k = 16
     network = named_network(f"telgarsky:{k}")
     inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
-    counted = count_regions(network, threads=run.threads).linear_regions
+    counts = count_regions(network, threads=run.threads)
+    assert counts.linear_regions is not None
+    counted = counts.linear_regions
     return [
         Statement(
             LECTURE,
@@ -190,6 +194,77 @@ def zero_cell(run: Run) -> list[Statement]:
     ]
 
 
+def averages(run: Run) -> list[Statement]:
+    """Averages of random networks over a box, exactly at every width."""
+    box, layers = 1.5, 2
+    table = regions_measure(
+        n0=2, widths=(8,) * layers, samples=run.nets(2000), box=box, points=0, seed=run.seed,
+        threads=run.threads,
+    ).table()  # fmt: skip
+    texts = {
+        "second_moment": "mean of f^2 over a box = K^(L+1), K^(l+1) = C_b + C_w K^l/2",
+        "gradient_mean_square": "mean of |grad f|^2 over a box = C_w (C_w/2)^L",
+        "positive_fraction": "share of a box where f > 0 = 1/2",
+    }
+    return [
+        Statement(
+            "-",
+            f"{text}, widths 8,8",
+            float(table[f"{name}_expected"][0]),
+            float(table[name][0]),
+            float(table[f"{name}_stderr"][0]),
+        )
+        for name, text in texts.items()
+    ]
+
+
+def variation(run: Run) -> list[Statement]:
+    """The tent map composed k times goes up and down 2^(k-1) times: its variation is 2^k."""
+    k = 10
+    network = named_network(f"telgarsky:{k}")
+    table = regions_measure(network, box=1.0, threshold=0.5, points=0, threads=run.threads).table()
+    lower = regions_measure(
+        network, box=1.0, threshold=0.5, against=named_network("telgarsky:1"), points=0
+    ).table()
+    return [
+        Statement(
+            "-",
+            f"number of points where the tent map composed {k} times is 1/2 = 2^k",
+            2.0**k,
+            float(table["boundary_length"][0]),
+        ),
+        Statement(
+            "-",
+            f"largest distance of the tent map and its {k}-th iterate = 1",
+            1.0,
+            float(lower["linf"][0]),
+            error=1e-12,
+        ),
+    ]
+
+
+def distances(run: Run) -> list[Statement]:
+    """The mean distance of a point to the nearest boundary, exact for one layer."""
+    found = []
+    for widths, error in (((16,), 0.0), ((32, 32), 0.03)):
+        table = regions_distance(
+            [[0.6, -0.3, 0.5]], widths=widths, n0=3, samples=run.nets(2000), seed=run.seed
+        )
+        theory = float(table["expected"][0])
+        text = ",".join(map(str, widths))
+        found.append(
+            Statement(
+                "-",
+                f"mean distance to the nearest boundary, n0 = 3, widths {text}",
+                theory,
+                float(table["distance"][0]),
+                float(table["stderr"][0]),
+                error=error * theory,
+            )
+        )
+    return found
+
+
 STATEMENTS: Final[tuple[Check, ...]] = (
     arrangements,
     bounds,
@@ -197,4 +272,7 @@ STATEMENTS: Final[tuple[Check, ...]] = (
     random_networks,
     density,
     zero_cell,
+    averages,
+    variation,
+    distances,
 )

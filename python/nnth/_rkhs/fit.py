@@ -15,6 +15,17 @@ from nnth._data.files import file_of
 from nnth._kernels.data_kernel import KernelLike, kernel_of
 from nnth._kernels.kernel import Ntk
 from nnth._kernels.protocol import DataKernel
+from nnth._kernels.solvers import (
+    MOST_TESTS,
+    PROBES,
+    Choice,
+    Solver,
+    SolverName,
+    System,
+    check_tolerance,
+    choose,
+    solver_of,
+)
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
 from nnth._rkhs.regression import Regression, regression
 from nnth._runtime.blas import factoring, serial_blas
@@ -23,7 +34,7 @@ from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
 from nnth._tables.result import Result
-from nnth._tables.statistics import mean_and_stderr
+from nnth._tables.statistics import joined, mean_and_stderr
 from nnth._tables.table import Meta, Table
 
 _LARGEST_TARGET: Final = 1e100  # squares of targets over eigenvalues stay in the doubles
@@ -40,6 +51,8 @@ class KernelFit(Result):
         y_test: Test targets, or None.
         kernel: The kernel.
         ridge: The ridge.
+        solver: The solver, and why it was chosen.
+        tolerance: The tolerance of the solver cg.
         solution: The arrays of the solution.
         meta: The parameters of the computation.
     """
@@ -50,6 +63,8 @@ class KernelFit(Result):
     y_test: Floats | None
     kernel: DataKernel
     ridge: float
+    solver: Choice
+    tolerance: float
     solution: Regression
     meta: Meta
 
@@ -88,7 +103,8 @@ class KernelFit(Result):
         Raises:
             ValueError: If `x_new` has not the dimension of `x`, or the kernel is a given matrix.
 
-        Cost: the kernel of m k pairs; with `return_std` O(m^2 k), and once O(m^3).
+        Cost: the kernel of m k pairs; with `return_std` O(m^2 k), and once the factor, O(m^3); by
+        conjugate gradients as many iterations as for k targets.
         """
         new = data_of(x_new, "x_new")
         if new.shape[1] != self.x.shape[1]:
@@ -99,22 +115,15 @@ class KernelFit(Result):
         mean = cross.T @ self.alpha
         if not return_std:
             return mean
-        from scipy.linalg import solve_triangular
-
-        half = solve_triangular(self._factor, cross, lower=True, check_finite=False)
         prior = self.kernel.diagonal(new, threads=threads)
-        variance = prior - np.einsum("ij,ij->j", half, half)
+        variance = prior - self._solver.explained(cross)[0]
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     @cached_property
-    def _factor(self) -> Floats:
-        """The Cholesky factor of K + ridge."""
-        from scipy.linalg import cholesky
-
-        matrix = self.kernel.rows(self.x, len(self.x)).matrix
-        matrix[np.diag_indices_from(matrix)] += self.ridge
-        with factoring(len(matrix)):
-            return np.asarray(cholesky(matrix, lower=True, overwrite_a=True, check_finite=False))
+    def _solver(self) -> Solver:
+        """The solver of K + ridge, made anew."""
+        system = System(self.kernel.blocks(self.x), len(self.x), self.ridge)
+        return solver_of(self.solver, system, tolerance=self.tolerance, seed=0, probes=0)
 
     def table(self) -> Table:
         """Return a row for each output, as `nnth rkhs fit` prints them; see `nnth.rkhs_fit`."""
@@ -137,8 +146,24 @@ class KernelFit(Result):
             "residual": found.residual,
             "condition": np.full(outputs, found.condition),
             "error": found.error,
+            "log_marginal_stderr": np.full(outputs, found.log_marginal_stderr),
+            "effective_dimension_stderr": np.full(outputs, found.effective_dimension_stderr),
+            "note": [self._note()] * outputs,
         }
         return Table(columns, self.meta, plot=self._picture())
+
+    def _note(self) -> str:
+        """Return why the solver was chosen, and which columns it leaves without a value."""
+        notes = [self.solver.reason]
+        if self.solver.name == "cg":
+            notes.append("cg computes neither loo_error nor condition")
+            if self.x_test is not None and len(self.x_test) > MOST_TESTS:
+                notes.append(f"variances of at most {MOST_TESTS} test points")
+            if np.isnan(self.solution.log_marginal_stderr):
+                notes.append("the random vectors did not converge")
+            if np.isinf(self.solution.error).all():
+                notes.append("without a larger ridge errors have no bound")
+        return joined(*notes)
 
     def arrays(self) -> dict[str, Floats]:
         """Return alpha, fitted and left_out and, with test inputs, prediction and variance."""
@@ -162,11 +187,14 @@ class KernelFit(Result):
                 y_label="$f(x)$",
             )
         ends = np.array([self.y.min(), self.y.max()])
+        known = np.isfinite(found.left_out).all()
+        label, values = ("left out", found.left_out) if known else ("fitted", found.fitted)
+        without = "prediction without it, $f_{-i}(x_i)$"
         return Lines(
             lines=(("prediction = target", ends, ends),),
-            points=(("left out", self.y.ravel(), found.left_out.ravel(), None),),
+            points=((label, self.y.ravel(), values.ravel(), None),),
             x_label="target $y_i$",
-            y_label="prediction without it, $f_{-i}(x_i)$",
+            y_label=without if known else "prediction $f(x_i)$",
         )
 
 
@@ -184,6 +212,9 @@ def rkhs_fit(
     cb: float | None = None,
     cw: float | None = None,
     ntk: Ntk = "ntk",
+    solver: SolverName = "auto",
+    tolerance: float = 1e-8,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> KernelFit:
@@ -213,6 +244,12 @@ def rkhs_fit(
         cb: Bias variance, as in `nnth.kernel`.
         cw: Weight variance, as in `nnth.kernel`.
         ntk: NTK convention, as in `nnth.kernel`.
+        solver: "cholesky" factors the matrix in memory; "blocked" factors it in a scratch file of
+            half its size; "cg" takes conjugate gradients on a kernel that is not stored; "auto"
+            takes the first that fits.
+        tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
+            and below 1.
+        seed: Seed of the preconditioner and of the random vectors of "cg".
         threads: Number of threads for the kernel, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
 
@@ -247,8 +284,12 @@ def rkhs_fit(
     tests, answers = _tests(inputs, targets, x_test, y_test)
     _check(inputs, targets, ridge)
     chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    check_tolerance(tolerance)
+    choice = choose(solver, len(inputs), ridge)
     data = inputs if tests is None else np.concatenate((inputs, tests))
-    rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
+    blocks = chosen.blocks(data, threads=threads)
+    system = System(blocks, len(inputs), ridge, threads=threads, progress=progress)
+    made = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=PROBES)
     parameters = {
         "x": file_of(x),
         "y": file_of(y),
@@ -256,13 +297,22 @@ def rkhs_fit(
         "y_test": file_of(y_test),
         **chosen.parameters,
         "ridge": ridge,
+        "solver": choice.name,
+        "tolerance": tolerance if choice.name == "cg" else None,
         "points": len(inputs),
         "n0": inputs.shape[1],
     }
-    with factoring(len(targets)):
-        found = regression(rows, targets, ridge)
     return KernelFit(
-        inputs, targets, tests, answers, chosen, ridge, found, Meta("rkhs fit", parameters)
+        x=inputs,
+        y=targets,
+        x_test=tests,
+        y_test=answers,
+        kernel=chosen,
+        ridge=ridge,
+        solver=choice,
+        tolerance=tolerance,
+        solution=regression(made, targets),
+        meta=Meta("rkhs fit", parameters, seed if choice.name == "cg" else None),
     )
 
 

@@ -34,6 +34,10 @@ CLUSTER_CENTERS: Final = Streams(2**34 + 1)
 # Random networks trained on data: the noise of the targets of network s.
 TARGET_NOISE: Final = Streams(2**32, 2**32)
 
+# Solvers of linear systems with kernel matrices.
+SOLVER_PIVOTS: Final = Streams(2**39)
+SOLVER_PROBES: Final = Streams(2**39 + 1)
+
 LAZY_OUTPUT_WEIGHTS: Final = Streams(2**33, 2**32)
 LAZY_DATA: Final = Streams(2**34)
 
@@ -43,6 +47,9 @@ RATES_INPUTS: Final = Streams(2**35)
 SCALINGS_DATA: Final = Streams(2**33, 2**32)
 
 QUADRATIC_DATA: Final = Streams(2**33)
+
+MUP_INPUTS: Final = Streams(2**33)
+MUP_TARGETS: Final = Streams(2**33 + 1)
 
 # Trainings whose curvature is measured: a stream for each epoch, of at most 10^9 steps.
 BATCHES: Final = Streams(2**35, 10**9)
@@ -69,16 +76,22 @@ PATH_INPUTS: Final = Streams(2**41)
 SLICES: Final = Streams(2**32, 2**64 - 2**32 - 1)
 SLICE_POINTS: Final = Streams(2**64 - 1)
 
+# Random points of the box on which network s is measured: stream s of these.
+MEASURE_POINTS: Final = Streams(2**32, 2**32)
+
 ENTROPY_POINTS: Final = Streams(2**63)
 
 GRAM_START: Final = Streams(2**36)  # of Lanczos, for matrices on disk
 
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
+_SOLVER: Final = (SOLVER_PIVOTS, SOLVER_PROBES)
 _TRAINING: Final = (SAMPLES, *_DATA, BATCHES, LABEL_NOISE, GRADIENT_NOISE)
 
 USED_TOGETHER: Final = MappingProxyType(
     {
-        "predict": (SAMPLES, TARGET_NOISE, *_DATA),
+        "predict": (SAMPLES, TARGET_NOISE, *_SOLVER, *_DATA),
+        "rkhs fit": (*_SOLVER, *_DATA),
+        "rkhs curve": (SAMPLES, *_SOLVER, *_DATA),
         "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
         "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
         "rates descent": (SAMPLES, RATES_TARGETS, RATES_INPUTS),
@@ -88,6 +101,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "rates training": (SAMPLES, SCALINGS_DATA),
         "rates training on given data": (SAMPLES, *_DATA),
         "quadratic": (SAMPLES, QUADRATIC_DATA),
+        "mup": (SAMPLES, MUP_INPUTS, MUP_TARGETS),
         "hessian": (*_TRAINING, HESSIAN_START, HESSIAN_PROBES),
         "sharpness": (*_TRAINING, SHARPNESS_START),
         "classes": (*_TRAINING, CLASS_PROBES, CLASS_START),
@@ -97,6 +111,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "paths": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, PATH_INPUTS),
         "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
+        "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
         "gram": (*_DATA, GRAM_START),
     }

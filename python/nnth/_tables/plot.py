@@ -151,6 +151,7 @@ class Tessellation:
         values: Finite values `(polygons,)`.
         edges: Ends of the edges of each layer, from the first to the last `(k, 2, 2)`.
         limits: Limits of both axes.
+        lines: Polylines drawn over the polygons `(points, 2)`.
         scale: Whether values are amounts, small integers (steps), or names without order.
         note: A line of text below the figure.
     """
@@ -160,6 +161,7 @@ class Tessellation:
     values: NDArray[Any]
     edges: tuple[NDArray[Any], ...]
     limits: tuple[float, float]
+    lines: tuple[NDArray[Any], ...] = ()
     scale: Literal["amounts", "steps", "names"] = "amounts"
     value_label: str = ""
     x_label: str = ""
