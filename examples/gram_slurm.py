@@ -24,7 +24,7 @@ def show(done: int, total: int) -> None:
 def main() -> None:
     inputs, file = sys.argv[1:]
     with SLURMCluster(
-        cores=16,  # a tile a thread, each with about 0.3 GiB of memory
+        cores=16,  # a tile a thread, each with under 1 GiB of memory
         processes=1,
         memory="32GB",
         walltime="02:00:00",

@@ -92,8 +92,8 @@ def save_gram(
         OSError: If the matrices do not fit on the disk, with their size, before any work.
 
     Accuracy: that of `nnth.gram`, and the rounding to `dtype`. The bytes do not depend on threads,
-    workers and interruptions. Cost: that of `nnth.gram`, and the time to write; memory: about ten
-    tiles, 0.3 GiB, and the inputs.
+    workers and interruptions. Cost: that of `nnth.gram`, and the time to write; memory: some
+    tiles, under 1 GiB for those of 2048 rows, and the inputs.
 
     Example:
         >>> table = nnth.save_gram("wine", "k.npy", depth=3, kernel="ntk")
