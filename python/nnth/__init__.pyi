@@ -80,6 +80,7 @@ from nnth._rkhs import (
     rkhs_learning_curve,
     rkhs_sample,
     rkhs_spectrum,
+    rkhs_sphere_curve,
 )
 from nnth._runtime.random import normals, uniforms
 from nnth._sgd import (
@@ -200,6 +201,7 @@ __all__ = [
     "rkhs_learning_curve",
     "rkhs_sample",
     "rkhs_spectrum",
+    "rkhs_sphere_curve",
     "sample_grams",
     "sample_layers",
     "sample_paths",

@@ -88,7 +88,10 @@ CALLS = {
         "--x x.npy --y y.npy --kernel ntk --ridge 0.1",
         "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --solver cg",
     ],
-    "rkhs curve": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3"],
+    "rkhs curve": [
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3",
+        "--target 0:0.5,2:1 --n0 4 --sizes 3,5 --samples 3 --label-noise 0.1",
+    ],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
     "entropy": ["--set interval"],
     "verify": ["hermite --quick"],

@@ -4,7 +4,7 @@ Each command shows its formula, source and examples in its own --help.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -97,6 +97,19 @@ def fit(
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
+    select: Annotated[
+        Any,
+        typer.Option(
+            help="Hyperparameters to select, of cw, cb, depth, length (S of rbf:S) and ridge; "
+            "their options say where the search starts.",
+            parser=options.parse_names,
+            metavar="NAME,...",
+        ),
+    ] = None,
+    criterion: Annotated[
+        Literal["evidence", "leave-one-out"],
+        typer.Option(help="What --select makes best."),
+    ] = "evidence",
     solver: options.Solver = "auto",
     tolerance: options.Tolerance = 1e-8,
     save: options.Save = None,
@@ -119,23 +132,29 @@ def fit(
     prediction. --plot draws targets against leave-one-out predictions, or for inputs of one
     dimension with --x-test the function f with its standard deviation.
 
+    With --select the values of cw, cb, depth, length or ridge are those of a local optimum of the
+    log marginal likelihood or of loo_error, with standard errors from the Hessian of the former.
+
     By --solver cg, with random vectors of --seed, log_marginal and effective_dimension have a
     standard error, loo_error and condition are NaN, and so are variances of more than 256 points.
 
     \b
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
     Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
+             nnth rkhs fit --x diabetes --kernel ntk --select cw,cb,ridge
              nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
              nnth rkhs fit --x digits --kernel ntk --ridge 0.1 --solver cg
     """
     call.check_target("--save", save, (".npz",))
-    call.check_together(needs=[("--y-test", ("--x-test",)), ("--tolerance", ("--solver",))])
+    needs = (("--y-test", "--x-test"), ("--criterion", "--select"), ("--tolerance", "--solver"))
+    call.check_together(needs=[(option, (other,)) for option, other in needs])
     _check_kernel(call, kernel)
     from nnth._rkhs.fit import rkhs_fit
 
     assert x is not None
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     tests: dict[str, Any] = {"x_test": x_test, "y_test": y_test}
+    search: dict[str, Any] = {"select": select or (), "criterion": criterion}
     with call.interrupted_at_once():
         found = rkhs_fit(
             x,
@@ -148,6 +167,7 @@ def fit(
             seed=call.seed,
             **tests,
             **network,
+            **search,
             **call.work,
         )
     if save is not None:
@@ -155,48 +175,131 @@ def fit(
     return found.table()
 
 
+def _target(text: str) -> tuple[tuple[int, float], ...]:
+    """Return the levels and weights of `1:0.5,3:0.5`. Raises a usage error for anything else."""
+    pairs = []
+    for word in text.split(","):
+        level, colon, weight = word.partition(":")
+        try:
+            pairs.append((int(level), float(weight)))
+        except ValueError:
+            missing = "" if colon and weight.strip() else " has no weight"
+            raise typer.BadParameter(
+                "must be LEVEL:WEIGHT,... with whole levels, as in 1:0.5,3:0.5, "
+                f"not {text!r} ({word!r}{missing})"
+            ) from None
+    return tuple(pairs)
+
+
 @command()
 def curve(
-    x: options.X = Path("diabetes"),
+    x: Annotated[
+        Path | None, options.with_default(options.X, "diabetes; with --target none")
+    ] = None,
     y: options.Y = None,
-    kernel: options.Kernel = "rbf:4",
+    kernel: Annotated[
+        str | None, options.with_default(options.Kernel, "rbf:4; with --target ntk")
+    ] = None,
     act: options.Act = "relu",
     ridge: options.Ridge = 0.5,
     sizes: Annotated[
         Any,
         options.numbers(
-            "Sizes of the training sets. [default: 1/32, 1/16, 1/8, 1/4 and 1/2 of the points]",
+            "Sizes of the training sets. [default: 1/32, 1/16, 1/8, 1/4 and 1/2 of the points; "
+            "with --target 1, 2, 4, ..., 1024]",
             whole=True,
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option(help="Number of training sets drawn of each size.", metavar="N")
-    ] = 20,
+        int | None,
+        typer.Option(
+            help="Number of training sets drawn of each size; 0, with --target, for the theory "
+            "alone. [default: 20; with --target 0]",
+            metavar="N",
+        ),
+    ] = None,
+    target: Annotated[
+        Any,
+        typer.Option(
+            help="Mean square of the part of each degree of a target on the sphere, which takes "
+            "the place of data.",
+            parser=_target,
+            metavar="LEVEL:WEIGHT,...",
+        ),
+    ] = None,
+    n0: Annotated[int, options.with_default(options.InputDimension, "10; with --target")] = 10,
+    label_noise: Annotated[
+        float,
+        typer.Option(
+            help="Variance of the noise of the training targets; test targets have none.",
+            metavar="X",
+        ),
+    ] = 0.0,
     depth: options.Depth = 1,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
+    norm: Annotated[float | None, options.with_default(options.Norm, "1/C_w")] = None,
     *,
     call: Call,
 ) -> "Table":
     """Learning curve of kernel ridge regression, compared with theory.
 
     \b
-    ridge = mu (n/m - t)/(1 - t),  t = (1/m) sum_j a_j/(a_j + mu),  a_j the eigenvalues of K
+    On the sphere, with --target: with lambda_k and N(d, k) of rkhs spectrum, d = --n0,
+    N = sum_k N(d, k) L_k + ridge/kappa,  L_k = lambda_k/(lambda_k + kappa)
+    theory = E_0 (sum_k (1 - L_k)^2 w_k + V) - V,  E_0 = N/(N - sum_k N(d, k) L_k^2)
+
+    y = f*(x) + noise of variance V, at N uniform points of the sphere; the part of degree k of f*
+    has the mean square w_k. A row is a size N: kappa, the expected error against f*, the
+    learnability L_k of each degree of --target, and with --samples the mean error of that many
+    random training sets, its standard error and z. The theory is of large --n0 or slowly decreasing
+    eigenvalues; `note` says where it is known to be off.
+
+    \b
+    On data, with --x: with the eigenvalues a_j of the matrix K of all m data points,
+    ridge = mu (n/m - t)/(1 - t),  t = (1/m) sum_j a_j/(a_j + mu)
 
     A row is a size n of training sets: the mean error, over --samples sets drawn from the m data
     points, on the points that are left out, with its standard error, the expectation from the
     spectrum of the kernel matrix, and their relative deviation. --plot draws both.
 
     \b
-    Source: LeJeune et al. (2024); Bordelon et al. (2020).
-    Example: nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
-             nnth rkhs curve --plot curve.png
+    Source: Canatar et al. (2021); Simon et al. (2021); LeJeune et al. (2024).
+    Example: nnth rkhs curve --kernel ntk --n0 10 --target 1:0.5,2:0.5 --ridge 0.01 --samples 20
+             nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
     """
+    sphere = ("--n0", "--label-noise", "--norm")
+    call.check_together(
+        conflicts=[("--target", "--x"), ("--target", "--y")],
+        needs=[(option, ("--target",)) for option in sphere],
+    )
+    kernel = kernel or ("rbf:4" if target is None else "ntk")
     _check_kernel(call, kernel)
+    network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
+    if target is not None:
+        from nnth._rkhs.sphere_curve import SIZES, rkhs_sphere_curve
+
+        with call.interrupted_at_once():
+            return rkhs_sphere_curve(
+                kernel,
+                act,
+                n0=n0,
+                target=target,
+                ridge=ridge,
+                sizes=sizes or SIZES,
+                label_noise=label_noise,
+                samples=samples or 0,
+                norm=norm,
+                seed=call.seed,
+                **network,
+                **call.work,
+            )
     from nnth._rkhs.fit import rkhs_learning_curve
 
-    assert x is not None
+    if x is None:
+        x = Path("diabetes")
+        y = y or x  # which carries targets
     with call.interrupted_at_once():
         return rkhs_learning_curve(
             x,
@@ -205,12 +308,9 @@ def curve(
             act,
             sizes=sizes,
             ridge=ridge,
-            samples=samples,
-            depth=depth,
-            cb=cb,
-            cw=cw,
-            ntk=ntk,
+            samples=20 if samples is None else samples,
             seed=call.seed,
+            **network,
             **call.work,
         )
 

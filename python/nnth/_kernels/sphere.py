@@ -116,22 +116,39 @@ def _with_nodes(
 def radial_levels(scale: float, d: int, levels: int) -> Levels:
     """Return the eigenvalues of exp(-|x - y|^2/(2 S^2)) on the unit sphere.
 
-    With c = 1/S^2, mu_k = e^-c Gamma(d/2) sum_j (c/2)^(2j + k)/(j! Gamma(j + k + d/2)): positive
-    terms, summed from their logarithms. Source: Minh et al. (2006), theorem 2.
+    With c = 1/S^2, mu_k = e^-c Gamma(d/2) sum_j (c/2)^(2j + k)/(j! Gamma(j + k + d/2)), which is a
+    modified Bessel function of order k + d/2 - 1 at c. Its ratios are r_k = mu_(k+1)/mu_k =
+    c/(2k + d + c r_(k+1)), positive terms from above, where a step multiplies an error by -r^2, and
+    sum_k N(d, k) mu_k = 1 determines mu_0. Sources: Minh et al. (2006), theorem 2; Amos (1974) for
+    the ratios.
     """
     if scale < _SMALLEST_SCALE:
         raise ValueError(f"kernel rbf:S must have S at least {_SMALLEST_SCALE:g}, not {scale:g}")
     c = scale**-2
-    k = np.arange(levels, dtype=np.float64)
-    j = np.arange(1.0, int(c + 12.0 * math.sqrt(c)) + 40.0)
-    first = [n * math.log(0.5 * c) + math.lgamma(0.5 * d) - math.lgamma(n + 0.5 * d) for n in k]
-    values, errors = np.empty(levels), np.empty(levels)
-    for level in range(levels):
-        # Logarithms of the ratios of the terms to the first.
-        logs = np.cumsum(2.0 * math.log(0.5 * c) - np.log(j) - np.log(j - 1.0 + k[level] + 0.5 * d))
-        most = max(0.0, float(logs.max()))
-        total = math.exp(-most) + float(np.exp(logs - most).sum())
-        values[level] = math.exp(first[level] + most + math.log(total) - c)
-        size = abs(first[level]) + most + c + 0.5 * d
-        errors[level] = 4.0 * _EPS * size * values[level] + _TINY
-    return Levels(values, errors, 1.0)
+    count = levels + 40 + int(7.0 * math.sqrt(c))  # r_k is about 1 - k/c below c
+    while True:
+        ratios = _bessel_ratios(c, d, count)
+        k = np.arange(1.0, count)
+        growth = (2.0 * k + d) * (k + d - 2.0) / ((2.0 * k + d - 2.0) * (k + 1.0))
+        growth = np.concatenate(([float(d)], growth)) * ratios  # of N(d, k) mu_k
+        with np.errstate(divide="ignore"):  # c may be 0 in doubles
+            logs = np.concatenate(([0.0], np.cumsum(np.log(growth))))
+        most = float(logs.max())
+        if logs[-1] < most - 45.0:
+            break
+        count *= 2
+    first = math.exp(-most) / float(np.exp(logs - most).sum())
+    values = np.asarray(first * np.cumprod(np.concatenate(([1.0], ratios[: levels - 1]))))
+    sizes = most + float(np.argmax(logs)) + 2.0 + np.arange(levels)
+    return Levels(values, np.asarray(4.0 * _EPS * sizes * values + _TINY), 1.0)
+
+
+def _bessel_ratios(c: float, d: int, count: int) -> Floats:
+    """Return r_k for k = 0, ..., count - 1; see `radial_levels`."""
+    above = count + 0.5 * d
+    ratio = c / (above + math.hypot(above + 1.0, c))
+    ratios = np.empty(count)
+    for k in range(count - 1, -1, -1):
+        ratio = c / (2.0 * k + d + c * ratio)
+        ratios[k] = ratio
+    return ratios

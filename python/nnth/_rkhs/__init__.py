@@ -3,6 +3,7 @@
 from nnth._rkhs.fit import KernelFit, rkhs_fit, rkhs_learning_curve
 from nnth._rkhs.sample import Determinantal, rkhs_sample
 from nnth._rkhs.spectrum import rkhs_spectrum
+from nnth._rkhs.sphere_curve import rkhs_sphere_curve
 
 __all__ = [
     "Determinantal",
@@ -11,4 +12,5 @@ __all__ = [
     "rkhs_learning_curve",
     "rkhs_sample",
     "rkhs_spectrum",
+    "rkhs_sphere_curve",
 ]

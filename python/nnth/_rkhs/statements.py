@@ -11,6 +11,7 @@ from nnth._course.statement import Check, Run, Statement
 from nnth._rkhs.fit import rkhs_fit
 from nnth._rkhs.sample import rkhs_sample
 from nnth._rkhs.spectrum import rkhs_spectrum
+from nnth._rkhs.sphere_curve import rkhs_sphere_curve
 from nnth._runtime.random import normals
 
 LECTURE: Final = "10/31"
@@ -137,10 +138,38 @@ def determinantal(run: Run) -> list[Statement]:
     ]
 
 
+def learning_curve(run: Run) -> list[Statement]:
+    """The expected error of regression with a tangent kernel on the sphere in 10 dimensions."""
+    samples = run.nets(200)
+    target = {1: 0.5, 2: 0.5}
+    table = rkhs_sphere_curve(
+        "ntk",
+        n0=10,
+        target=target,
+        ridge=0.01,
+        sizes=[10, 100],
+        label_noise=0.1,
+        samples=samples,
+        seed=run.seed,
+    )
+    text = "expected error of {} points on the sphere, tangent kernel of ReLU, n_0 = 10"
+    return [
+        Statement(
+            "-",
+            text.format(size),
+            float(table["theory"][row]),
+            float(table["mean"][row]),
+            float(table["stderr"][row]),
+        )
+        for row, size in enumerate((10, 100))
+    ]
+
+
 STATEMENTS: Final[tuple[Check, ...]] = (
     sphere,
     semi_definite,
     space,
     representer,
     determinantal,
+    learning_curve,
 )

@@ -46,6 +46,10 @@ RATES_TARGETS: Final = Streams(2**34)
 RATES_INPUTS: Final = Streams(2**35)
 SCALINGS_DATA: Final = Streams(2**33, 2**32)
 
+# Learning curves on the sphere: the target of sample s, and its test points.
+RKHS_TARGETS: Final = Streams(2**33, 2**32)
+RKHS_TEST_POINTS: Final = Streams(2**34, 2**32)
+
 QUADRATIC_DATA: Final = Streams(2**33)
 
 MUP_INPUTS: Final = Streams(2**33)
@@ -113,6 +117,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
+        "rkhs curve on the sphere": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
         "gram": (*_DATA, GRAM_START),
     }
 )
