@@ -21,7 +21,7 @@ from peers.serving import serve
 import nnth
 from nnth import lab
 from nnth._curvature.density import spectral_density
-from nnth._curvature.lanczos import extreme_eigenpairs
+from nnth._runtime.lanczos import extreme_eigenpairs
 
 Floats = NDArray[np.float64]
 STREAM = 2**40  # of the vectors: those of small numbers are networks, of the same seed

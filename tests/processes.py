@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NNTH = Path(sys.executable).with_name("nnth")
 # The program, which reports its start by a progress line that is overwritten.
@@ -108,3 +111,33 @@ def processor_time(pid: int) -> float:
     """Return the seconds of processor time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the worker processes, without the resource tracker that Python starts."""
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    pids = [pid for children in threads for pid in children.read_text().split()]
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
+    return sorted(pid for pid, line in lines.items() if "spawn_main" in line)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@contextmanager
+def cluster_of_two() -> Iterator[tuple[str, Callable[[], list[int]]]]:
+    """Yield the address of a dask scheduler, and a function of its workers' process ids."""
+    script = [sys.executable, str(Path(__file__).with_name("local_cluster.py"))]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(script, text=True, stderr=subprocess.DEVNULL, **pipes) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        try:
+            yield address, lambda: children_of(process)
+        finally:
+            process.communicate(timeout=PATIENCE)

@@ -79,13 +79,19 @@ class Call:
         """
         return interrupted_at_once() if self.alone else nullcontext()
 
-    def check_target(self, option: str, path: Path | None, suffixes: Sequence[str]) -> None:
+    def check_target(
+        self,
+        option: str,
+        path: Path | None,
+        suffixes: Sequence[str],
+        folders: Sequence[str] = (),
+    ) -> None:
         """Raise ValueError if the file of an option is given and cannot be written."""
         if path is None:
             return
         if not self.alone:
             raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
-        check_target(option, path, suffixes)
+        check_target(option, path, suffixes, folders)
 
     def check_data(self, *sizes: str) -> None:
         """Raise ValueError for --y without --x, and for sizes of random data beside --x."""

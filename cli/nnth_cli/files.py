@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
-    """Raise ValueError unless `path` ends in one of the suffixes and can be written."""
+def check_target(
+    option: str, path: Path, suffixes: Sequence[str], folders: Sequence[str] = ()
+) -> None:
+    """Raise ValueError unless `path` ends in one of the suffixes and can be written.
+
+    `folders` are the suffixes of names of folders.
+    """
     if path.suffix.lower() not in suffixes:
         known = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         raise ValueError(f"{option} must end in {known}, not {str(path)!r}")
     folder = path.resolve().parent
     if not folder.is_dir():
         raise ValueError(f"{option} {path}: there is no folder {folder}")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{option} {path}: not a regular file")
+    folder_wanted = path.suffix.lower() in folders
+    if path.exists() and not (path.is_dir() if folder_wanted else path.is_file()):
+        kind = "folder" if folder_wanted else "regular file"
+        raise ValueError(f"{option} {path}: not a {kind}")
     writable = os.access(folder, os.W_OK | os.X_OK)  # a replacement is created in the same folder
     if not writable or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         raise ValueError(f"{option} {path}: no permission to write")

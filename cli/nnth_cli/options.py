@@ -321,6 +321,15 @@ Save: TypeAlias = Annotated[
         "--save", help="Write the arrays to an .npz file, whole or not at all.", metavar="FILE.npz"
     ),
 ]
+SaveMatrices: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--save",
+        help="Write the arrays to an .npz file, whole or not at all; or matrices in tiles to .npy "
+        "files or a .zarr folder, which need not fit in memory.",
+        metavar="FILE",
+    ),
+]
 
 
 Format: TypeAlias = Annotated[

@@ -31,6 +31,8 @@ from nnth._gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth._hermite import hermite, hermite_dual
 from nnth._kernels.gram import Gram, gram
 from nnth._kernels.kernel import kernel
+from nnth._kernels.stored.dask_blocks import gram_blocks
+from nnth._kernels.stored.save_gram import save_gram
 from nnth._lazy import lazy
 from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, mp_spectra, product
 from nnth._margin import Classifier, MarginFlow, margin, max_margin
@@ -146,6 +148,7 @@ __all__ = [
     "four_point_vertex",
     "gp",
     "gram",
+    "gram_blocks",
     "gram_training",
     "hermite",
     "hermite_dual",
@@ -204,6 +207,7 @@ __all__ = [
     "sample_grams",
     "sample_layers",
     "sample_paths",
+    "save_gram",
     "sgd_covariance",
     "sharpness",
     "sharpness_scan",

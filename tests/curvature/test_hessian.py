@@ -12,8 +12,8 @@ import pytest
 from nnth import TrainingSetup, hessian, sharpness
 from nnth._curvature.density import spectral_density
 from nnth._curvature.hessian import HessianSpectra, Spectrum
-from nnth._curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
 from nnth._lab.curvature import Curvature
+from nnth._runtime.lanczos import Krylov, LanczosError, extreme_eigenpairs
 from nnth._tables.table import Meta
 
 

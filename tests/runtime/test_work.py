@@ -17,8 +17,8 @@ import nnth
 from nnth import Table
 from nnth._data.states import as_json, from_json
 from nnth._runtime.work import dry_run, from_parts, sample_in_parts, sample_part, validated
+from nnth._runtime.workers import Lost, in_processes
 from nnth._sweep.sweep import grid, point_seed
-from nnth._sweep.workers import Lost, in_processes
 from nnth_cli.main import names_of_commands
 
 SAMPLED: dict[str, Callable[[], Table]] = {

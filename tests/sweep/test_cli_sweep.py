@@ -12,12 +12,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE
+from processes import PATIENCE, children_of, cluster_of_two, wait_for
 from typer.main import get_command
 
 from nnth_cli.main import app, run
@@ -273,20 +273,6 @@ def test_many_kills(engine: tuple[object, ...], undisturbed: list[str], tmp_path
     assert lines_of(tmp_path / "runs.csv") == undisturbed
 
 
-def children_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the worker processes, without the resource tracker that Python starts."""
-    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
-    return [pid for pid, line in lines.items() if "spawn_main" in line]
-
-
-def wait_for(condition: object, seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_a_worker_that_is_killed_loses_no_point(undisturbed: list[str], tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     process = start(*PATHS, "-o", path, "--jobs", 2)
@@ -528,33 +514,20 @@ def test_an_unknown_column_is_found_with_the_first_point(tmp_path: Path, refused
 # A cluster.
 
 
-@pytest.fixture
-def cluster() -> Iterator[tuple[str, list[int]]]:
-    """Yield the address of a dask scheduler with two worker processes, and their process ids."""
-    pytest.importorskip("distributed")
-    script = [sys.executable, str(Path(__file__).parents[1].joinpath("local_cluster.py"))]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(script, text=True, **pipes) as process:  # type: ignore[call-overload]
-        address, *pids = process.stdout.readline().split()
-        try:
-            yield address, [int(pid) for pid in pids]
-        finally:
-            process.communicate(timeout=PATIENCE)
-
-
 def test_the_same_rows_on_a_cluster_that_loses_a_worker(
-    cluster: tuple[str, list[int]], undisturbed: list[str], tmp_path: Path
+    undisturbed: list[str], tmp_path: Path
 ) -> None:
-    address, workers = cluster
+    pytest.importorskip("distributed")
     path = tmp_path / "runs.csv"
-    process = start(*PATHS, "-o", path, "--scheduler", address)
-    wait_for(lambda: path.exists())
-    os.kill(workers[0], signal.SIGKILL)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
-    assert lines_of(path) == undisturbed
-    sweep(*PATHS, "-o", tmp_path / "split.csv", "--scheduler", address, "--split", 3)
-    assert lines_of(tmp_path / "split.csv") == undisturbed
+    with cluster_of_two() as (address, workers):
+        process = start(*PATHS, "-o", path, "--scheduler", address)
+        wait_for(lambda: path.exists())
+        os.kill(workers()[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, err) == (0, "")
+        assert lines_of(path) == undisturbed
+        sweep(*PATHS, "-o", tmp_path / "split.csv", "--scheduler", address, "--split", 3)
+        assert lines_of(tmp_path / "split.csv") == undisturbed
 
 
 def test_a_missing_scheduler_is_an_error(refused: Call) -> None:

@@ -9,6 +9,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.inputs import targets_carried
+from nnth_cli.progress import progress_bar
 from nnth_cli.training_options import TrainingOptions, evaluation_steps
 from nnth_cli.wording import as_typed
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from nnth._kernels.gram import Gram
     from nnth._net import NetworkGram
     from nnth._tables.table import Table
+
+_IN_TILES = (".npy", ".zarr")  # files whose matrices need not fit in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,19 @@ def matrices(
         Literal["float64", "float32"],
         typer.Option(help="Precision of the arrays; they are computed in float64."),
     ] = "float64",
-    save: options.Save = None,
+    save: options.SaveMatrices = None,
+    jobs: Annotated[
+        int,
+        typer.Option(help="Worker processes that fill --save in tiles; 0 for none.", metavar="N"),
+    ] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler, whose workers fill --save in tiles, as "
+            "tcp://host:8786.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     *,
     call: Call,
 ) -> "Table":
@@ -79,6 +94,10 @@ def matrices(
     draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
     conventions for a row of zeros at C_b = 0 and for activations that jump.
 
+    Matrices that do not fit in memory are written in tiles, to --save k.zarr, or k.npy for
+    k.nngp.npy and k.ntk.npy. A call that was killed is continued by the same call, from the
+    tiles in k.zarr.unfinished.
+
     \b
     With --net, of the network in a file, with its outputs f and its last hidden layer H:
     ntk_ij      = sum over outputs and parameters of df(x_i)/dp df(x_j)/dp times their rates
@@ -90,6 +109,7 @@ def matrices(
     Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
+             nnth gram --x digits --save kernels.npy --jobs 2
              nnth gram --x digits --x-test digits --dtype float32 --save kernels.npz
              nnth hessian --data iris --steps 200 --save-net net.npz
              nnth gram --x iris --net net.npz --by-layer
@@ -100,7 +120,15 @@ def matrices(
         conflicts=[("--x", "FILE"), *(("--net", one) for one in of_limit)],
         needs=[(option, ("--net",)) for option in of_net],
     )
-    call.check_target("--save", save, (".npz",))
+    call.check_target("--save", save, (".npz", *_IN_TILES), folders=(".zarr",))
+    in_tiles = save is not None and save.suffix.lower() in _IN_TILES
+    if net is not None and in_tiles:
+        raise ValueError(f"--save must end in .npz with --net, not {str(save)!r}")
+    if x_test is not None and in_tiles:
+        raise ValueError(f"--save must end in .npz with --x-test, not {str(save)!r}")
+    for option in ("--jobs", "--scheduler"):
+        if option in call.given and not in_tiles:
+            raise ValueError(f"{option} must come with a --save in .npy or .zarr")
     data = x if file is None else file
     assert data is not None
     if file is not None and y == x:  # y is that of the default of --x
@@ -126,25 +154,39 @@ def matrices(
                 **call.work,
             )
         else:
+            act, depth = act or "relu", 10 if depth is None else depth
+            given: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "kernel": kernel}
+            given |= {"ntk": ntk, "dtype": dtype, **call.work}
+            if in_tiles:
+                assert save is not None
+                return _in_tiles(data, save, act, call, jobs=jobs, scheduler=scheduler, **given)
             from nnth._kernels.gram import gram as compute
 
-            act, depth = act or "relu", 10 if depth is None else depth
-            result = compute(
-                data,
-                act,
-                x_test=x_test,
-                depth=depth,
-                cb=cb,
-                cw=cw,
-                kernel=kernel,
-                ntk=ntk,
-                dtype=dtype,
-                **call.work,
-            )
+            try:
+                result = compute(data, act, x_test=x_test, **given)
+            except MemoryError as error:
+                raise MemoryError(f"{error}; --save k.zarr or k.npy writes tiles") from None
     if save is not None:
         result.save(save)
     with call.interrupted_at_once():
         return result.table(threads=call.threads)
+
+
+def _in_tiles(data: Path, save: Path, act: str, call: Call, **given: Any) -> "Table":
+    """Write the matrices tile by tile, and return their table."""
+    from nnth._kernels.stored.save_gram import fill_gram
+
+    with as_typed({"file": "--save"}, {"file": save}):
+        stored = fill_gram(data, save, act, **given)
+    if call.progress is not None:
+        call.progress.wipe()
+    with (
+        progress_bar("eigenvalues", quiet=call.progress is None) as progress,
+        call.interrupted_at_once(),
+    ):
+        table = stored.table(threads=call.threads, progress=progress)
+    stored.conclude()
+    return table
 
 
 @command()

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 
-from nnth._sweep.workers import Lost, in_processes
+from nnth._runtime.workers import Lost, in_processes
 from nnth._tables.table import Table
 from nnth_cli.sweep.journal import Journal, OtherColumnsError
 from nnth_cli.sweep.parts import Parts
@@ -25,7 +25,7 @@ Report: TypeAlias = Callable[[int, int, int], None]  # numbers of tasks done, ta
 def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
     """Return the engine: worker processes, a dask cluster, or this process."""
     if scheduler is not None:
-        from nnth._sweep.cluster import on_cluster
+        from nnth._runtime.cluster import on_cluster
 
         if find_spec("distributed") is not None:
             import_module("distributed")  # sets log levels

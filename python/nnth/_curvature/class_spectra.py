@@ -11,9 +11,9 @@ import numpy as np
 
 from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
-from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._lab.training import Evaluation, Snapshot
 from nnth._runtime import streams
+from nnth._runtime.lanczos import extreme_eigenpairs
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from nnth._curvature.lanczos import Krylov, Product
+from nnth._runtime.lanczos import Krylov, Product
 from nnth._runtime.typing import Floats
 
 _LEAST_WIDTH: Final = 0.01  # least width of the Gaussians over the length of the spectrum

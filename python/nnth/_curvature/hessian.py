@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from nnth._curvature.density import SpectralDensity, spectral_density
-from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._lab.checkpoint import check_evaluations
 from nnth._lab.setup import TrainingSetup
 from nnth._lab.training import Evaluation, Snapshot
@@ -20,6 +19,7 @@ from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
+from nnth._runtime.lanczos import extreme_eigenpairs
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated

@@ -11,13 +11,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._curvature.lanczos import Product, extreme_eigenpairs
 from nnth._lab.checkpoint import check_evaluations
 from nnth._lab.setup import TrainingSetup
 from nnth._lab.training import Evaluation, Snapshot
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
+from nnth._runtime.lanczos import Product, extreme_eigenpairs
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels

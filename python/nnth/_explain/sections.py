@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nnth._curvature.class_parts import IdentityError
-from nnth._curvature.lanczos import LanczosError
 from nnth._lab.training import DivergedError
+from nnth._runtime.lanczos import LanczosError
 from nnth._tables.table import Meta, Table
 
 NO_LAYER: Final = -1  # the layer of a row that is about the whole network

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._explain.sections import Section
 from nnth._explain.subject import POINTS_FILE, Subject, repeats
 from nnth._lab.curvature import Curvature
@@ -15,6 +14,7 @@ from nnth._lab.model import theta_of
 from nnth._lab.objective import Objective
 from nnth._net.network_gram import NetworkGram, network_gram
 from nnth._runtime import streams
+from nnth._runtime.lanczos import extreme_eigenpairs
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines

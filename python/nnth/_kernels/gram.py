@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,17 @@ from nnth._tables.table import Meta, Table
 
 Precision: TypeAlias = Literal["float64", "float32"]
 
-_HALF_UNIT: Final = {"float64": 0.0, "float32": 2.0**-24}  # the rounding of a stored entry
+HALF_UNIT: Final = {"float64": 0.0, "float32": 2.0**-24}  # the rounding of a stored entry
 _DRAWN_ROWS = 300  # a larger matrix is drawn as means over blocks
 _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
+
+
+class Rows(Protocol):
+    """A matrix of which rows can be asked for, as an array."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ def gram(
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
-    if dtype not in _HALF_UNIT:
+    if dtype not in HALF_UNIT:
         raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
     names = ("nngp", "ntk") if kernel == "both" else (kernel,)
     every = data if tests is None else np.concatenate((data, tests))
@@ -205,7 +213,7 @@ def gram(
     return Gram(
         arrays.pop("nngp", None),
         arrays.pop("ntk", None),
-        blocks.error + _HALF_UNIT[dtype],
+        blocks.error + HALF_UNIT[dtype],
         blocks.method,
         Meta("gram", parameters),
         **arrays,
@@ -260,10 +268,10 @@ def _picture(
         x_label="rank $i$",
         y_label="eigenvalue $\\lambda_i$",
     )
-    return Panels(panels=(*(_heat_map(*item) for item in matrices.items()), spectra))
+    return Panels(panels=(*(heat_map(*item) for item in matrices.items()), spectra))
 
 
-def _heat_map(name: str, matrix: Floats) -> HeatMap:
+def heat_map(name: str, matrix: Rows) -> HeatMap:
     """Return the picture of a matrix; a large matrix is drawn as means over blocks of entries."""
     block = -(-len(matrix) // _DRAWN_ROWS)
     starts = np.arange(0, len(matrix), block)

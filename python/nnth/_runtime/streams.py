@@ -85,6 +85,8 @@ MEASURE_POINTS: Final = Streams(2**32, 2**32)
 
 ENTROPY_POINTS: Final = Streams(2**63)
 
+GRAM_START: Final = Streams(2**36)  # of Lanczos, for matrices on disk
+
 _DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
 _SOLVER: Final = (SOLVER_PIVOTS, SOLVER_PROBES)
 _TRAINING: Final = (SAMPLES, *_DATA, BATCHES, LABEL_NOISE, GRADIENT_NOISE)
@@ -116,5 +118,6 @@ USED_TOGETHER: Final = MappingProxyType(
         "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
         "rkhs curve on the sphere": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
+        "gram": (*_DATA, GRAM_START),
     }
 )

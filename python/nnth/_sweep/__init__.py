@@ -1,4 +1,4 @@
-"""Computations over a grid of parameters, in this process, in worker processes or on a cluster."""
+"""Computations over a grid of parameters."""
 
 from nnth._sweep.sweep import sweep
 

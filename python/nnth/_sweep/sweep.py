@@ -69,7 +69,7 @@ def sweep(
     if "seed" not in vary and "seed" not in options and _has_seed(function):
         for point in points:
             point["seed"] = point_seed(sweep_seed, point)
-    from nnth._sweep.workers import Lost, in_processes  # imports multiprocessing
+    from nnth._runtime.workers import Lost, in_processes  # imports multiprocessing
 
     work = partial(_call, function)
     tables: list[Table | None] = [None] * len(points)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from nnth import __version__
-from nnth._sweep.workers import Lost
+from nnth._runtime.workers import Lost
 
 T = TypeVar("T")
 R = TypeVar("R")

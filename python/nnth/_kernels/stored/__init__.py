@@ -1,0 +1,1 @@
+"""Kernel matrices on disk, a tile at a time, and as blocks of a dask array."""
