@@ -65,7 +65,7 @@ def test_a_dry_run_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) -> N
         ("depth must be at least 1", lambda: nnth.kernel(depth=0)),
         ("norm must be finite", lambda: nnth.kernel(norm=-1.0)),
         ("orders must be even", lambda: nnth.paths(orders=[3])),
-        ("n0 must be at most 6", lambda: nnth.regions(n0=9, widths="9,9")),
+        ("n0 must be smaller", lambda: nnth.regions(n0=90, widths="99,99")),
         ("point must have 2 coordinates", lambda: nnth.regions(point=[1.0])),
     ]
     for message, compute in refused:

@@ -1,4 +1,4 @@
-"""Networks over widths: maximal update, learning rates that transfer."""
+"""Networks over widths: maximal update, best learning rates."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,8 @@ from nnth._networks.network import Network
 from nnth._regions.bounds import zaslavsky
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from nnth._runtime.typing import Progress
 
 Array = NDArray[np.float64]
@@ -26,9 +27,12 @@ MAX_WALKED_DIMENSION: Final = 4  # where the walk is as fast as the search
 MAX_RANK: Final = 64  # beyond it, counts of networks that have this rank are out of reach
 
 
-def is_walked(dimension: int, neurons: int) -> bool:
-    """Whether polytopes are walked through, which counts their faces, instead of a search."""
-    if dimension <= MAX_WALKED_DIMENSION:
+def is_walked(dimension: int, neurons: int, *, measured: bool = False) -> bool:
+    """Whether polytopes are walked through, which counts their faces, instead of a search.
+
+    measured: whether the region of a point is to be measured, which only the walk does.
+    """
+    if dimension <= MAX_WALKED_DIMENSION or (measured and dimension in MAX_WALKED):
         return True
     limit = MAX_WALKED.get(dimension, 0)
     return limit > 0 and zaslavsky(neurons, dimension) <= limit
@@ -61,6 +65,8 @@ def projected(
 
     It is the solution u of W_1[:, columns] u = W_1 x.
     """
+    from fractions import Fraction  # which imports decimal, and most counts have no point
+
     weights = network.weights[0].tolist()
     exact = [Fraction(x) for x in point]
     if not any(exact):
