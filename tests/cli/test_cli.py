@@ -192,7 +192,10 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
         (["kernel", "-o", "a.txt"], "--output must end in .csv, .jsonl or .parquet, not 'a.txt'"),
         (["kernel", "stray"], "got unexpected extra argument"),
         (["gram", "x.npy", "--x", "x.npy"], "--x and FILE must not both be given"),
-        (["gram", "x.npy", "--save", "a.csv"], "--save must end in .npz, not 'a.csv'"),
+        (
+            ["gram", "x.npy", "--save", "a.csv"],
+            "--save must end in .npz, .npy or .zarr, not 'a.csv'",
+        ),
         (["kernle"], "there is no command 'kernle'; did you mean kernel?"),
         (["--nothing"], "no such option"),
     ],

@@ -24,7 +24,7 @@ def test_every_command_is_drawn_from_python(
     command: str, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Table] = []
-    monkeypatch.setattr(Destination, "deliver", lambda self, table: made.append(table))
+    monkeypatch.setattr(Destination, "deliver", lambda self, table, printed: made.append(table))
     words = [*command.split(), *CALLS[command][0].split(), "--quiet"]
     assert program.run(program.get_command(program.app), words) == 0
     (table,) = made

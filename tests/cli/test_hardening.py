@@ -145,7 +145,7 @@ def test_a_file_is_no_folder(here: Path) -> None:
     [
         # Calls that are refused for their size.
         ("gram large.npy --save a.npz", 1_500_000),
-        ("predict --x large.npy --y y.npy --x-test u.npy -o a.csv", 1_500_000),
+        ("predict --x large.npy --y y.npy --x-test u.npy --solver cholesky -o a.csv", 1_500_000),
         ("regions --width 100000 --depth 2 -o a.csv", 2_000_000),
         # Calls whose need is known only during the work.
         ("kernel --depth 10000000 -o a.csv", 2_000_000),

@@ -167,25 +167,33 @@ def test_killed_after_the_last_tile(form: str, x: NDArray[np.float64]) -> None:
 
 
 def kill_workers(
-    run: Stepwise, workers: Callable[[], list[int]], times: int, form: str
+    run: Stepwise, workers: Callable[[], list[int]], times: int, form: str, *, patient: bool
 ) -> list[tuple[int, int]]:
-    """Kill a worker after each of some tiles; return the tiles of the journal at the end."""
-    for number in range(times):
+    """Kill workers after some tiles; return the tiles of the journal at the end.
+
+    With `patient` others than the process replace workers. Without, one that had finished its next
+    tile when it was killed is replaced only once the process goes on.
+    """
+    killed = 0
+    while killed < times:
         run.wait()
-        wait_for(workers)  # the last one may still be replaced
-        os.kill(workers()[number % len(workers())], signal.SIGKILL)
+        if patient:
+            wait_for(workers)
+        if alive := workers():
+            os.kill(alive[killed % len(alive)], signal.SIGKILL)
+            killed += 1
         run.go_on()
     return finish(run, form)[1]
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("jobs", "times"), [(2, 2), pytest.param(1, 10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("jobs", "times"), [(2, 2), pytest.param(1, 7, marks=pytest.mark.slow)])
 def test_workers_that_are_killed_are_replaced(
     form: str, jobs: int, times: int, x: NDArray[np.float64]
 ) -> None:
     wanted = undisturbed(x, form)
     with stepwise(form, jobs=jobs) as run:
-        journal = kill_workers(run, lambda: children_of(run.process), times, form)
+        journal = kill_workers(run, lambda: children_of(run.process), times, form, patient=False)
     assert sorted(journal) == [(i, j) for i in range(5) for j in range(i, 5)]
     assert files_of(form) == wanted
 
@@ -195,7 +203,7 @@ def test_a_cluster_that_loses_workers(times: int, x: NDArray[np.float64]) -> Non
     pytest.importorskip("distributed")
     wanted = undisturbed(x, "zarr")
     with cluster_of_two() as (address, workers), stepwise("zarr", scheduler=address) as run:
-        journal = kill_workers(run, workers, times, "zarr")
+        journal = kill_workers(run, workers, times, "zarr", patient=True)
     assert len(journal) == len(set(journal)) == TILES
     assert files_of("zarr") == wanted
 

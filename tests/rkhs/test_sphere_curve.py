@@ -218,7 +218,10 @@ def test_a_singular_matrix_has_no_mean() -> None:
         ({"sizes": [0]}, "sizes must be at least 1, not 0"),
         ({"sizes": []}, "sizes must have at least one size, not none"),
         ({"ridge": -1.0}, "ridge must be at least 0 and finite, not -1"),
-        ({"ridge": 1e99, "norm": 1e-105}, "ridge must be at most 1e+200 K(x, x), not 1e+99"),
+        (
+            {"ridge": 1e99, "norm": 1e-105},
+            "ridge must be at most 1e+200 K(x, x), or cw and norm be larger, not 1e+99",
+        ),
         ({"ridge": 1e101}, "ridge must be at most 1e+100, not 1e+101"),
         ({"label_noise": -0.1}, "label_noise must be at least 0 and finite, not -0.1"),
         ({"samples": 1}, "samples must be 0 or at least 2, not 1"),

@@ -411,7 +411,7 @@ def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
         ("kernel --vary rho=0,3", "rho must be within [-1, 1], not 3 (at rho 3.0)"),
         ("kernel --vary act=relu,nonsense", "nonsense"),
         ("paths --vary width=4,0", "width must be at least 1, not 0"),
-        ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
+        ("regions --n0 90 --vary widths=4;99,99", "n0 must be smaller"),
         ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; did you mean rho?"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),
         ("kernel --vary rho=0 --append a.csv", "no such option: --append"),

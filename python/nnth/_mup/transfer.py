@@ -357,8 +357,12 @@ class _Runs:
     def start(self, one: Model) -> Floats:
         """Return the losses before training `(samples,)`."""
         objective = self._objective(one)
-        parts = [objective.value(one.draw(nets, seed=self.seed)) for nets in self._chunks(one)]
-        return np.concatenate(parts)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [objective.value(one.draw(nets, seed=self.seed)) for nets in self._chunks(one)]
+        found = np.concatenate(parts)
+        if not np.isfinite(found).all():
+            raise ValueError("cw and data must be smaller: the loss at the start is not finite")
+        return found
 
     def trained(self, one: Model, eta: float) -> Floats:
         """Return the losses after training `(samples,)`, infinite where it diverged."""

@@ -106,7 +106,14 @@ class TangentPath(Result):
         }
 
     def _kernel(self, theta: Floats) -> Floats:
-        return tangent_kernel(self.model, theta, self.x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            kernel = tangent_kernel(self.model, theta, self.x)
+        if not np.isfinite(kernel).all():
+            raise ValueError(
+                "eta, cb, cw, weight_decay and gradient_noise must be smaller: the tangent kernel "
+                "leaves the range of doubles"
+            )
+        return kernel
 
 
 @serial_blas

@@ -294,10 +294,12 @@ def _choice(
     finite = elapsed[np.isfinite(elapsed)]
     if finite.size or samples or (solver == "auto" and m <= _FEW):
         if solver != "auto":
-            why = f"time {finite[0]:g}" if finite.size else f"{samples} samples"
-            raise ValueError(
-                f"solver must be auto, for eigenvectors, with the {why}, not {solver!r}"
+            rule = (
+                f"times must be inf, and not {finite[0]:g}"
+                if finite.size
+                else f"samples must be 0, not {samples}"
             )
+            raise ValueError(f"{rule}, for solver {solver}: others are computed by eigenvectors")
         return None
     return choose(solver, m, ridge)
 

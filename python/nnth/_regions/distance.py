@@ -188,6 +188,7 @@ def distance_table(
     return Table(_columns(networks, data, found), meta, plot=picture)
 
 
+@np.errstate(invalid="ignore")  # infinite distances have no difference
 def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any]:
     one = networks.samples == 1
     mean, stderr = mean_and_stderr(found.euclidean)

@@ -58,10 +58,15 @@ def mean_distance(n0: int, widths: Sequence[int], size: float, *, cw: float, cb:
     if cw <= 0.0:
         return math.inf
     scales = []
-    constant, slope = cb, cw  # of K^l = constant + slope |x|^2/n0
+    # K^l = cb a + |x|^2/(n0 b) has the ratio of its terms a b, from which cb is kept apart, since
+    # it may be near the largest double.
+    ratio = inverse_slope = 1.0 / cw
     for _ in widths:
-        scales.append(math.sqrt(constant / slope))
-        constant, slope = cb + cw * constant / 2.0, cw * slope / 2.0
+        scales.append(math.sqrt(cb) * math.sqrt(ratio))
+        inverse_slope *= 2.0 / cw
+        ratio += inverse_slope
+    if not math.isfinite(max(scales)):
+        return math.inf
     if not any(scales):
         return size * _without_biases(n0, sum(widths))
     if n0 * sum(widths) <= 1:

@@ -374,7 +374,10 @@ def measured(
     for numbers in found:
         for output in numbers["outputs"]:
             if not all(math.isfinite(output[name][0]) for name in ("minimum", "maximum")):
-                raise ValueError("the network must have outputs within the range of doubles")
+                raise ValueError(
+                    "cb and cw, or the weights of net, must be smaller: outputs leave the range of "
+                    "doubles"
+                )
     return found
 
 

@@ -59,6 +59,8 @@ class MeasuredNetworks:
         )
 
 
+# Beyond the range of doubles numbers are infinite, and differences of them unknown.
+@np.errstate(over="ignore", invalid="ignore")
 def columns_of(
     networks: Ensemble,
     other: Network | None,
@@ -88,10 +90,11 @@ def columns_of(
     for k, name in enumerate(AVERAGES):
         sampled = drawn.sampled[:, :, k].mean(axis=0)
         noise = _noise(values, drawn, points)[:, :, k]
+        spread = np.sqrt(np.sum(noise**2, axis=0)) / networks.samples
         columns[f"{name}_sampled"] = sampled
         columns[f"{name}_z"], unseen = _sampled_z(
             sampled - means[name],
-            np.sqrt(np.sum(noise**2, axis=0)) / networks.samples,
+            spread,
             errors[name].mean(axis=0) + 1e-13 * np.abs(means[name]),
         )
         for o in np.flatnonzero(unseen).tolist():

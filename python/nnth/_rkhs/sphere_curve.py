@@ -204,6 +204,7 @@ class _Problem:
 
         return drawn
 
+    @np.errstate(over="ignore", invalid="ignore")  # errors beyond the doubles are infinite
     def _errors(self, seed: int, sample: int) -> Floats:
         """Return the mean square errors of the fits of a sample on its test points.
 

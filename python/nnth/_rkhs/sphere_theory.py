@@ -207,7 +207,10 @@ def expected(
     """
     n, unit = float(size), spectrum.scale or 1.0
     if ridge > _LARGEST_RIDGE * unit:
-        raise ValueError(f"ridge must be at most {_LARGEST_RIDGE:g} K(x, x), not {ridge:g}")
+        raise ValueError(
+            f"ridge must be at most {_LARGEST_RIDGE:g} K(x, x), or cw and norm be larger, not "
+            f"{ridge:g}"
+        )
     r = ridge / unit
     if ridge == 0.0 and n == spectrum.rank:
         return _interpolated(spectrum, levels, weights, noise)

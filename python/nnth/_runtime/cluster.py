@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -41,7 +42,8 @@ def on_cluster(
         raise ValueError("scheduler needs dask distributed: pip install 'nnth[cluster]'")
     _require_scheduler(address)
     distributed: Any = import_module("distributed")
-
+    # Loading it sets log levels. That it computes again what a killed worker had is no news.
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)
     try:
         client = distributed.Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError) as error:

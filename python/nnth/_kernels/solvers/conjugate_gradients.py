@@ -164,9 +164,9 @@ class ConjugateGradients:
             if (failed & ((reached > _PROGRESS * before) | (steps >= MOST_STEPS))).any():
                 worst = float((reached / norms[left])[failed].max())
                 raise ConvergenceError(
-                    f"cg stopped after {steps} steps at a residual of {worst:.1g} of the targets, "
-                    f"above {self._tolerance:g}: a ridge above {self.system.ridge:g} or the solver "
-                    "blocked helps"
+                    f"tolerance {self._tolerance:g} was not reached: cg stopped after {steps} "
+                    f"steps at a residual of {worst:.1g} of the targets; a ridge above "
+                    f"{self.system.ridge:g} or the solver blocked helps"
                 )
             left = left[failed]
         self.steps += steps
@@ -200,8 +200,7 @@ class ConjugateGradients:
             if runs:
                 for i, column in enumerate(active):
                     runs[column].add(float(step[i]), float(ratio[i]))
-            done = np.log(start[active] / np.maximum(now, goals[active]))
-            system.report(float((done / np.log(start[active] / goals[active])).min()))
+            system.report(_share_of_digits(start[active], now, goals[active]))
             direction = (new + ratio * direction)[:, keep]
             residual, size, active = residual[:, keep], new_size[keep], active[keep]
         return values, steps
@@ -252,6 +251,13 @@ def preconditioner_rank(m: int) -> int:
     free = available_memory()
     most = _RANK if free is None else free // 4 // (16 * m)
     return max(1, min(_RANK, -(-m // 2), most))
+
+
+def _share_of_digits(start: Floats, now: Floats, goals: Floats) -> float:
+    """Return the least share of the digits between the residuals at the start and their goals."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.log(start / np.maximum(now, goals)) / np.log(start / goals)
+    return float(np.nan_to_num(shares, nan=1.0).min())
 
 
 def _norms(vectors: Floats) -> Floats:
