@@ -1,11 +1,8 @@
 """Computes the points of a sweep on an engine, and writes their rows."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 
 from nnth._runtime.workers import Lost, in_processes
@@ -27,10 +24,6 @@ def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
     if scheduler is not None:
         from nnth._runtime.cluster import on_cluster
 
-        if find_spec("distributed") is not None:
-            import_module("distributed")  # sets log levels
-            # Do not report workers that come and go, which dask handles.
-            logging.getLogger("distributed.client").setLevel(logging.ERROR)
         return partial(on_cluster, address=scheduler)
     return partial(in_processes, jobs=jobs) if jobs else in_turn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -48,7 +49,7 @@ def on_cluster(
         client = distributed.Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"scheduler {address} does not answer: {error}") from None
-    with client:
+    with client, _silenced("distributed.client"):
         _require_workers(client, address)
         threads = sum(client.nthreads().values())
         waiting = iter(tasks)
@@ -75,6 +76,18 @@ def on_cluster(
                 yield task, result
         finally:
             client.cancel([*results.futures], force=True)
+
+
+@contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    """Do not report workers that come and go, which dask handles."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _require_scheduler(address: str) -> None:
