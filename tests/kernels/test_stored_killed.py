@@ -167,22 +167,8 @@ def test_killed_after_the_last_tile(form: str, x: NDArray[np.float64]) -> None:
 
 
 def kill_workers(
-    run: Stepwise, workers: Callable[[], list[int]], times: int, form: str, *, patient: bool
+    run: Stepwise, workers: Callable[[], list[int]], times: int, form: str
 ) -> list[tuple[int, int]]:
-<<<<<<< HEAD
-    """Kill workers after some tiles; return the tiles of the journal at the end.
-
-    With `patient` others than the process replace workers. Without, one that had finished its next
-    tile when it was killed is replaced only once the process goes on.
-    """
-    killed = 0
-    while killed < times:
-        run.wait()
-        if patient:
-            wait_for(workers)
-        if alive := workers():
-            os.kill(alive[killed % len(alive)], signal.SIGKILL)
-=======
     """Kill workers while they work on tiles; return the tiles of the journal at the end.
 
     A worker may have ended its tile before it was killed. It is then replaced only for the next,
@@ -194,35 +180,23 @@ def kill_workers(
         assert done < total, "the work has ended before all kills"
         if there := workers():
             os.kill(there[killed % len(there)], signal.SIGKILL)
->>>>>>> store
             killed += 1
         run.go_on()
     return finish(run, form)[1]
 
 
 @pytest.mark.parametrize("form", FORMS)
-<<<<<<< HEAD
-@pytest.mark.parametrize(("jobs", "times"), [(2, 2), pytest.param(1, 7, marks=pytest.mark.slow)])
-=======
 @pytest.mark.parametrize(
     ("jobs", "times", "tile"), [(2, 2, TILE), pytest.param(1, 10, 5, marks=pytest.mark.slow)]
 )
->>>>>>> store
 def test_workers_that_are_killed_are_replaced(
     form: str, jobs: int, times: int, tile: int, x: NDArray[np.float64]
 ) -> None:
-<<<<<<< HEAD
-    wanted = undisturbed(x, form)
-    with stepwise(form, jobs=jobs) as run:
-        journal = kill_workers(run, lambda: children_of(run.process), times, form, patient=False)
-    assert sorted(journal) == [(i, j) for i in range(5) for j in range(i, 5)]
-=======
     wanted = undisturbed(x, form, tile)
     with stepwise(form, jobs=jobs, tile=tile) as run:
         journal = kill_workers(run, lambda: children_of(run.process), times, form)
     side = -(-ROWS // tile)
     assert sorted(journal) == [(i, j) for i in range(side) for j in range(i, side)]
->>>>>>> store
     assert files_of(form) == wanted
 
 
@@ -231,12 +205,6 @@ def test_workers_that_are_killed_are_replaced(
 )
 def test_a_cluster_that_loses_workers(times: int, tile: int, x: NDArray[np.float64]) -> None:
     pytest.importorskip("distributed")
-<<<<<<< HEAD
-    wanted = undisturbed(x, "zarr")
-    with cluster_of_two() as (address, workers), stepwise("zarr", scheduler=address) as run:
-        journal = kill_workers(run, workers, times, "zarr", patient=True)
-    assert len(journal) == len(set(journal)) == TILES
-=======
     wanted = undisturbed(x, "zarr", tile)
     with (
         cluster_of_two() as (address, workers),
@@ -245,7 +213,6 @@ def test_a_cluster_that_loses_workers(times: int, tile: int, x: NDArray[np.float
         journal = kill_workers(run, workers, times, "zarr")
     side = -(-ROWS // tile)
     assert sorted(journal) == [(i, j) for i in range(side) for j in range(i, side)]
->>>>>>> store
     assert files_of("zarr") == wanted
 
 

@@ -109,7 +109,7 @@ def matrices(
     Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
-             nnth gram --x digits --save kernels.npy --jobs 2
+             nnth gram --x digits --kernel ntk --save ntk.npy --jobs 2
              nnth gram --x digits --x-test digits --dtype float32 --save kernels.npz
              nnth hessian --data iris --steps 200 --save-net net.npz
              nnth gram --x iris --net net.npz --by-layer
