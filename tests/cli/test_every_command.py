@@ -291,7 +291,7 @@ LONG = {
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
-    "regions count": "--widths 1000,1000,1000 --samples 1000",
+    "regions count": "--widths 300,300,300 --samples 1000",
     "regions measure": "--widths 300,300 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
