@@ -130,7 +130,7 @@ MORE = {
 }
 
 # Commands that cannot do without options, or take long.
-NEED_OPTIONS = {"sweep", "verify", "mup networks"}
+NEED_OPTIONS = {"sweep", "verify", "mup check", "mup networks"}
 
 # Texts that Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(

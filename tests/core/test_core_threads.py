@@ -328,7 +328,16 @@ CALLS: dict[str, Call] = {
         on_slice(region_network(3, 12)), None, None, threads, None
     ),
     "count_regions": regions,
+    "search_regions": lambda threads: [
+        _core.search_regions(region_network(3, 12), np.zeros(0), threads, None),
+        _core.search_regions(region_network(5, 6), np.zeros(0), threads, None),
+    ],
+    "basis_columns": lambda _: _core.basis_columns(np.vstack((X, X)), 64, None),
     "region_cells": lambda _: _core.region_cells(region_network(), (-3.0, 3.0), 100, None),
+    # region_calculus.cpp
+    "measure_regions": lambda threads: _core.measure_regions(
+        [region_network(), region_network(2, 12)], False, (-1.0, 1.0), [100, 100], threads, None
+    ),
     # sgd.cpp
     "sgd_chains": lambda threads: [
         _core.sgd_chains(X, X[:, 0], scheme, 3, 0.05, 300, 600, 6, 1, threads, None)

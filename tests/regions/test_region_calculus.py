@@ -310,7 +310,7 @@ def test_extreme_weights() -> None:
     large = measured(ABSOLUTE, box=1e300)
     assert large["mean"] == pytest.approx(5e299)
     assert large["second_moment"] == math.inf
-    with pytest.raises(ValueError, match="outputs within the range of doubles"):
+    with pytest.raises(ValueError, match="outputs leave the range of doubles"):
         measured(network(([[1e200], [-1e200]], np.zeros(2)), ([[1e200, 1]], np.zeros(1))))
 
 

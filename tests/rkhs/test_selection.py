@@ -154,9 +154,9 @@ def test_one_of_two_variances_can_be_given() -> None:
     x = inputs(20)
     y = np.sin(x[:, 0])
     for words in ({"cb": 0.1}, {}):
-        row = rkhs_fit(x, y, "nngp", ridge=0.1, select=("cw",), **words).table()
+        row = rkhs_fit(x, y, "nngp", depth=1, ridge=0.1, select=("cw",), **words).table()
         assert row.meta.parameters["cb"] == words.get("cb", 0.0)
-    row = rkhs_fit(x, y, "nngp", "tanh", cw=2.0, ridge=0.1, select=("cb",)).table()
+    row = rkhs_fit(x, y, "nngp", depth=1, cw=2.0, ridge=0.1, select=("cb",)).table()
     assert row.meta.parameters["cw"] == 2.0
     with pytest.raises(ValueError, match="cw must be given where cb is"):
         rkhs_fit(x, y, "nngp", cb=0.1, ridge=0.1, select=("ridge",))
