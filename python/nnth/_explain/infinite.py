@@ -13,6 +13,7 @@ from nnth._kernels.gram import gram
 from nnth._predict import predict
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines
+from nnth._tables.statistics import mean_of
 from nnth._tables.table import Meta, Table
 
 POINTS: Final = 1000  # examples that the kernel is fitted to
@@ -124,8 +125,7 @@ def _wrong(mean: Floats, y: Floats) -> float:
 
 
 def _stderr(mean: Floats, y: Floats) -> float:
-    squares = np.mean((mean - y) ** 2, axis=1)
-    return float(squares.std(ddof=1) / math.sqrt(len(squares))) if len(squares) > 1 else math.nan
+    return mean_of(np.mean((mean - y) ** 2, axis=1))[1]
 
 
 def _beside(
