@@ -54,8 +54,8 @@ def check(
 
     \b
     Source: Yang and Hu (2021), table 1; Yang et al. (2022), tables 3 and 8.
-    Example: nnth mup
-             nnth mup check --parametrization sp --optimizer adam --plot changes.png
+    Example: nnth mup --samples 5
+             nnth mup check --parametrization sp --width 64,128,256,512 --plot changes.png
     """
     from nnth._mup.check import mup_check
 
