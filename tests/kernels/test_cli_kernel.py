@@ -256,7 +256,7 @@ def test_gram_names_the_file_and_what_is_wrong_with_it(
         (["--threads", "-1"], "threads must be at least 0, not -1"),
         (["--kernel", "all"], "'--kernel'"),
         (["--act", "exp", "--cw", "1", "--depth", "9"], "depth must be at most "),
-        (["--save", "k.csv"], "--save must end in .npz, not 'k.csv'"),
+        (["--save", "k.csv"], "--save must end in .npz, .npy or .zarr, not 'k.csv'"),
         (["--save", "no/k.npz"], "there is no folder"),
         (["-o", "o.npz"], "--output must end in .csv, .jsonl"),
         (["--x", "x.npy"], "--x and FILE must not both be given"),
