@@ -12,7 +12,7 @@ from nnth_cli.wording import as_typed
 if TYPE_CHECKING:
     from nnth._tables.table import Table
 
-# Those of nnth._explain.explain.SECTIONS, which a test compares.
+# The names in nnth._explain.explain.SECTIONS; a test compares them.
 _SECTIONS = (
     "read, weights, signal, neurons, width, spectra, regions, collapse, classes, kernel, "
     "sharpness, infinite"

@@ -108,7 +108,7 @@ def fit(
     ] = None,
     criterion: Annotated[
         Literal["evidence", "leave-one-out"],
-        typer.Option(help="What --select makes best."),
+        typer.Option(help="Criterion by which --select chooses."),
     ] = "evidence",
     solver: options.Solver = "auto",
     tolerance: options.Tolerance = 1e-8,

@@ -31,7 +31,7 @@ struct ConeRow {
     std::int64_t id = 0;  // for `ExactRows`
 };
 
-// What is known exactly of the rows.
+// Exact knowledge about the rows.
 class ExactRows {
   public:
     virtual ~ExactRows() = default;
@@ -146,7 +146,7 @@ class Cone {
     std::vector<int> signs_;
     std::uint64_t programs_ = 0, pivots_ = 0, exact_answers_ = 0;
 
-    // Of the program at hand.
+    // Of the linear program that is being solved.
     std::vector<double> objective_, coefficients_, norms_, along_, slack_, direction_, entering_;
     std::vector<double> trial_, basis_rows_;
     std::vector<unsigned char> zero_;  // the members of the basis with multipliers of exactly 0
