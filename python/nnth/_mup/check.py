@@ -15,7 +15,15 @@ from nnth._lab.ensembles import chunks
 from nnth._lab.model import Model, model, preactivations
 from nnth._lab.objective import Objective
 from nnth._lab.optimizers import SGD, Adam
-from nnth._mup.theory import Kind, Name, change_slopes, exponents, lab_name
+from nnth._mup.theory import (
+    MAX_DEPTH,
+    Kind,
+    Name,
+    change_slopes,
+    check_network_memory,
+    exponents,
+    lab_name,
+)
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime import streams
@@ -103,9 +111,7 @@ def mup_check(
 
     Source: Yang and Hu (2021), table 1; Yang et al. (2022), tables 3 and 8.
     """
-    depth = check_integer("depth", depth)
-    if depth > 1000:
-        raise ValueError(f"depth must be at most 1000, not {depth}")
+    depth = check_integer("depth", depth, maximum=MAX_DEPTH)
     powers = exponents(parametrization, optimizer, depth)
     chosen = activation(act)
     sizes = [check_integer("width", n) for n in width]
@@ -130,8 +136,9 @@ def mup_check(
         )
         for n in sizes
     }
-    largest = models[sizes[-1]]
-    check_memory(8 * 8 * largest.size, "width or depth must be smaller: eight copies of a network")
+    check_network_memory(models[sizes[-1]], points, "width, depth, n0 or points")
+    outcomes = len(sizes) * samples * (6 if depth > 1 else 4)
+    check_memory(2 * 8 * outcomes, "samples must be fewer: their changes", fraction=0.5)
     _core.thread_count(threads)
     validated()
     x = normals(seed, streams.MUP_INPUTS.first, points * n0).reshape(points, n0)

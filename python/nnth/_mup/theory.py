@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
+from nnth._lab.model import Model
 from nnth._lab.parametrization import EXPONENTS, Exponents, Parametrization
+from nnth._runtime.memory import check_memory
 
 # `sp` is the name that the literature on maximal update parametrization has for "standard".
 Name: TypeAlias = Literal["sp", "mup", "ntk", "mean-field"]
@@ -13,11 +15,30 @@ Kind: TypeAlias = Literal["sgd", "adam"]
 
 NAMES: Final[tuple[str, ...]] = get_args(Name)
 LAYERS: Final = ("input", "hidden", "output")
+MAX_DEPTH: Final = 1000
+
+_COPIES: Final = 8  # arrays of the size of a network and of its layers that training takes
 
 
 def lab_name(parametrization: Name) -> Parametrization:
     """Return the name that the laboratory has for a parametrization."""
     return "standard" if parametrization == "sp" else parametrization
+
+
+def check_network_memory(model: Model, examples: int, arguments: str) -> None:
+    """Check that training a network fits in memory.
+
+    Args:
+        model: The largest network.
+        examples: The number of examples of a step.
+        arguments: The names of the arguments that decide it, for the error message.
+
+    Raises:
+        MemoryError: If it does not fit.
+    """
+    numbers = model.size + examples * sum(model.sizes)
+    subject = f"{arguments} must be smaller: {_COPIES} copies of a network and of its layers"
+    check_memory(8 * _COPIES * numbers, subject)
 
 
 def exponents(parametrization: Name, optimizer: Kind, depth: int) -> dict[str, Exponents]:

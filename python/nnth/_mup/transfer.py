@@ -22,7 +22,14 @@ from nnth._lab.model import Model, model
 from nnth._lab.objective import Objective
 from nnth._lab.optimizers import SGD, Adam
 from nnth._lab.parametrization import EXPONENTS, LayerScale
-from nnth._mup.theory import Kind, Name, exponents, lab_name
+from nnth._mup.theory import (
+    MAX_DEPTH,
+    Kind,
+    Name,
+    check_network_memory,
+    exponents,
+    lab_name,
+)
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime.blas import serial_blas
@@ -227,7 +234,7 @@ def mup_transfer(
 
     Source: Yang et al. (2022), figure 1 and table 8.
     """
-    depth = check_integer("depth", depth)
+    depth = check_integer("depth", depth, maximum=MAX_DEPTH)
     names = list(parametrization)
     if not names or len(set(names)) < len(names):
         raise ValueError(f"parametrization must be one or more different names, not {names}")
@@ -253,8 +260,9 @@ def mup_transfer(
         for name in names
         for n in sizes
     }
-    largest = models[names[0], sizes[-1]]
-    check_memory(8 * 8 * largest.size, "width or depth must be smaller: eight copies of a network")
+    check_network_memory(models[names[0], sizes[-1]], batch, "width, depth or batch")
+    outcomes = len(names) * len(sizes) * len(rates) * samples
+    check_memory(2 * 8 * outcomes, "samples must be fewer: their losses", fraction=0.5)
     _core.thread_count(threads)
     validated()
     runs = _Runs(examples, loss, batch, steps, samples, seed, optimizer)
