@@ -50,50 +50,50 @@ def check(n: Net, box: float | None = None, at: tuple[float, ...] | None = None)
 # Random networks.
 
 
-@exhaustive(300)
+@exhaustive(120)
 @given(nets((1,), width=5, depth=4), BOXES)
 def test_the_line(n: Net, box: float | None) -> None:
     check(n, box)
 
 
-@exhaustive(500)
+@exhaustive(200)
 @given(nets((2,), width=5, depth=4))
 def test_the_plane(n: Net) -> None:
     check(n)
 
 
-@exhaustive(500)
+@exhaustive(200)
 @given(nets((2,), width=5, depth=4), RADII)
 def test_the_square(n: Net, box: float) -> None:
     check(n, box)
 
 
-@exhaustive(150)
+@exhaustive(60)
 @given(nets((2,), width=3, depth=8), BOXES)
 def test_the_plane_for_narrow_and_deep_networks(n: Net, box: float | None) -> None:
     check(n, box)
 
 
-@exhaustive(150)
+@exhaustive(60)
 @given(nets((2,), width=4, depth=3), BOXES, st.tuples(*[st.integers(-3, 3)] * 2))
 def test_the_cell_around_a_point(n: Net, box: float | None, quarters: tuple[int, int]) -> None:
     x, y = ((box or 4.0) * i / 4 for i in quarters)
     check(n, box, at=(x, y))
 
 
-@exhaustive(150)
+@exhaustive(60)
 @given(nets((3,), width=3, depth=2), BOXES)
 def test_three_inputs(n: Net, box: float | None) -> None:
     check(n, box)
 
 
-@exhaustive(80)
+@exhaustive(40)
 @given(nets((4,), width=3, depth=2), BOXES)
 def test_four_inputs(n: Net, box: float | None) -> None:
     check(n, box)
 
 
-@exhaustive(200)
+@exhaustive(80)
 @given(nets((1, 2), width=4, depth=2, kinds=WILD), BOXES)
 def test_numbers_from_1e_150_to_1e150(n: Net, box: float | None) -> None:
     check(n, box)
@@ -159,7 +159,7 @@ LARGER = nets((2,), width=5, depth=4) | st.builds(
 )
 
 
-@exhaustive(100)
+@exhaustive(40)
 @given(LARGER, BOXES, st.integers(0, 2**32 - 1))
 def test_the_same_function_or_its_mirror_has_the_same_counts(
     n: Net, box: float | None, seed: int
@@ -171,7 +171,7 @@ def test_the_same_function_or_its_mirror_has_the_same_counts(
     assert figures(count(shrunk(n), box and box / 1024)) == expected
 
 
-@exhaustive(150)
+@exhaustive(60)
 @given(LARGER | nets((1, 3), width=4, depth=2), BOXES, st.integers(0, 2**32 - 1))
 def test_units_do_not_matter(n: Net, box: float | None, seed: int) -> None:
     """Rounding is the same at every size, but products of small numbers underflow."""
@@ -191,7 +191,7 @@ def test_lines_with_small_numbers(slope: float, constant: float) -> None:
 
 
 @pytest.mark.threads
-@exhaustive(50)
+@exhaustive(40)
 @given(LARGER, BOXES)
 def test_threads_change_nothing(n: Net, box: float | None) -> None:
     alone = count(n, box, threads=1)
@@ -201,7 +201,7 @@ def test_threads_change_nothing(n: Net, box: float | None) -> None:
         assert together.exact_signs == alone.exact_signs
 
 
-@exhaustive(50)
+@exhaustive(40)
 @given(LARGER, BOXES)
 def test_eulers_relation(n: Net, box: float | None) -> None:
     got = count(n, box)
@@ -348,7 +348,7 @@ def test_a_third_line_through_or_past_a_point(gap: float) -> None:
     check(n, 1.0)
 
 
-@exhaustive(150)
+@exhaustive(60)
 @given(
     st.sampled_from(
         [(1, 6, 3, 1), (2, 7, 1), (2, 4, 5, 1), (2, 3, 3, 3, 2), (3, 5, 1), (3, 3, 3, 1)]

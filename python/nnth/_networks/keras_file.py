@@ -29,7 +29,7 @@ _EPSILON: Final = 1e-3  # of batch normalization in Keras
 _NOISE: Final = frozenset({"Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout"})
 _NOTHING: Final = _NOISE | {"InputLayer", "Flatten", "ActivityRegularization", "Identity"}
 _MAX_CONFIG: Final = 16_000_000  # bytes; a layer takes some 1000
-_MOST_ITEMS: Final = 200_000  # groups and data sets of an HDF5 file, two for a layer
+_MOST_ITEMS: Final = 20_000  # groups and data sets of an HDF5 file, two for a layer
 _HEADS: Final = ("softmax", "sigmoid", "log_softmax")
 
 # The activations of Keras as nnth names them; those of the same name are not listed.

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from nnth._networks.state_dict import check_name
 
-# A pickle of 16 MB describes some 50,000 tensors. An instruction of one byte makes an object of up
-# to 100, so that their number bounds the memory.
+# A pickle of 16 MB or of a million instructions describes some 30,000 tensors. An instruction of
+# one byte makes an object of up to 100, so that their number bounds the memory.
 _MAX_PICKLE: Final = 16_000_000  # bytes
-_MAX_INSTRUCTIONS: Final = 2_000_000
+_MAX_INSTRUCTIONS: Final = 1_000_000
 _MAX_DIMENSIONS: Final = 64
 
 # The types of storages, little-endian. NumPy has no bfloat16: it is the upper half of a float32.
