@@ -269,6 +269,8 @@ def curve(
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
     norm: Annotated[float | None, options.with_default(options.Norm, "1/C_w")] = None,
+    solver: options.Solver = "auto",
+    tolerance: options.Tolerance = 1e-8,
     *,
     call: Call,
 ) -> "Table":
@@ -283,7 +285,8 @@ def curve(
     has the mean square w_k. A row is a size N: kappa, the expected error against f*, the
     learnability L_k of each degree of --target, and with --samples the mean error of that many
     random training sets, its standard error and z. The theory is of large --n0 or slowly decreasing
-    eigenvalues; `note` says where it is known to be off.
+    eigenvalues; `note` says where it is known to be off. Sets whose matrix does not fit in memory
+    are fitted by --solver blocked or cg.
 
     \b
     On data, with --x: with the eigenvalues a_j of the matrix K of all m data points,
@@ -298,10 +301,13 @@ def curve(
     Example: nnth rkhs curve --kernel ntk --n0 10 --target 1:0.5,2:0.5 --ridge 0.01 --samples 20
              nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
     """
-    sphere = ("--n0", "--label-noise", "--norm")
+    sphere = ("--n0", "--label-noise", "--norm", "--solver")
     call.check_together(
         conflicts=[("--target", "--x"), ("--target", "--y")],
-        needs=[(option, ("--target",)) for option in sphere],
+        needs=[
+            *((option, ("--target",)) for option in sphere),
+            *(("--solver", ("--samples",)), ("--tolerance", ("--solver",))),
+        ],
     )
     kernel = kernel or ("rbf:4" if target is None else "ntk")
     _check_kernel(call, kernel)
@@ -320,6 +326,8 @@ def curve(
                 label_noise=label_noise,
                 samples=samples or 0,
                 norm=norm,
+                solver=solver,
+                tolerance=tolerance,
                 seed=call.seed,
                 **network,
                 **call.work,

@@ -122,7 +122,10 @@ USED_TOGETHER: Final = MappingProxyType(
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
-        "rkhs curve on the sphere": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
+        "rkhs curve on the sphere": (
+            *(SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
+            *_SOLVER,
+        ),
         "gram": (*_DATA, GRAM_START),
     }
 )
