@@ -122,8 +122,8 @@ def test_a_singular_kernel_is_never_an_answer() -> None:
 
 def test_refusals() -> None:
     for arguments, message in (
-        ({"times": (1.0,), "solver": "blocked"}, "times must be inf, and not 1, for solver blocked"),
-        ({"times": (1.0,), "samples": 3, "solver": "cg"}, "samples must be 0, not 3, for solver cg"),
+        ({"times": (1.0,), "solver": "blocked"}, "times must be inf, and not 1, for solver block"),
+        ({"times": (1.0,), "samples": 3, "solver": "cg"}, "samples must be 0, not 3, for solver"),
         ({"samples": 3, "solver": "blocked"}, "samples must be 0, not 3, for solver blocked"),
         ({"solver": "lu"}, "solver must be auto, cholesky, blocked or cg, not 'lu'"),
         ({"tolerance": 0.0}, "tolerance must be above 0 and below 1, not 0"),

@@ -179,7 +179,7 @@ class _Space:
         basis = self._basis[: len(values)]
         learned = vectors @ (flow_gain(values, t) * first)
         left = vectors @ (np.exp(-values * t) * first)
-        return learned @ basis, left @ basis
+        return np.asarray(learned @ basis), np.asarray(left @ basis)
 
     def _ritz(self) -> tuple[Floats, Floats]:
         from scipy.linalg import eigh_tridiagonal

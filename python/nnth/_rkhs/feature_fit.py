@@ -120,7 +120,10 @@ class FeatureFit(Result):
         sums = solved.sums
         outputs = len(sums.squares)
         square, rounding = solved.square_error()
-        every = lambda value: np.full(outputs, value)  # noqa: E731
+
+        def every(value: float) -> Floats:
+            return np.full(outputs, value)
+
         columns: dict[str, Any] = {
             "output": np.arange(outputs),
             "rkhs_norm2": solved.norm2(),

@@ -161,7 +161,8 @@ class Solved:
 
     def norm2(self) -> Floats:
         """Return the squared norm of f in the space of the features `(outputs,)`."""
-        return np.einsum("ij,ij->j", self.weights, self.weights) / self.sums.unit / self.sums.unit
+        squares = np.einsum("ij,ij->j", self.weights, self.weights)
+        return np.asarray(squares / self.sums.unit / self.sums.unit)
 
     def square_error(self) -> tuple[Floats, Floats]:
         """Return the sums of squared errors on the inputs, and bounds of their rounding.
