@@ -135,7 +135,7 @@ class _Space:
     @property
     def last(self) -> Floats:
         """The vector whose product is needed next."""
-        return self._basis[len(self._alpha)]
+        return np.asarray(self._basis[len(self._alpha)])
 
     def converged(self, tolerance: float) -> bool:
         """Return whether the residual at the longest time is at most tolerance |y|."""

@@ -195,7 +195,7 @@ class FeatureFit(Result):
             lines=(("features = kernel", ends, ends),),
             points=((f"{count} pairs", exact, exact + self.kernel_errors.error, None),),
             x_label="kernel $K(x, z)/\\sqrt{K(x, x) K(z, z)}$",
-            y_label="product of features, in the same unit",
+            y_label="$\\phi(x) \\cdot \\phi(z)$, in the same unit",
         )
 
 
@@ -275,9 +275,9 @@ def rkhs_feature_fit(
 
     Example:
         >>> x = nnth.normals(0, 0, 4000).reshape(2000, 2)
-        >>> fit = nnth.rkhs_feature_fit(x, x[:, 0] * x[:, 1], "ntk", features=512, ridge=0.1)
-        >>> fit.predict([[1.0, 1.0]]).round(1)
-        array([[1.]])
+        >>> fit = nnth.rkhs_feature_fit(x, x[:, 0], "ntk", features=512, ridge=0.1)
+        >>> fit.predict([[2.0, 1.0]]).round(1)
+        array([[2.]])
         >>> bool(fit.kernel_errors.rms < 0.1)
         True
 

@@ -188,7 +188,8 @@ class Solved:
         log_determinant = 2.0 * float(np.log(self.factor.diagonal()).sum())
         log_determinant += (m - n) * math.log(self.ridge) + m * log_unit
         ridge = self.ridge * own.unit * own.unit
-        return -0.5 * square / ridge - 0.5 * log_determinant - 0.5 * m * math.log(2.0 * math.pi)
+        constant = 0.5 * log_determinant + 0.5 * m * math.log(2.0 * math.pi)
+        return np.asarray(-0.5 * square / ridge - constant)
 
     @cached_property
     def effective_dimension(self) -> float:
