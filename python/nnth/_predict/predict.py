@@ -165,8 +165,8 @@ def predict(
     eigendecomposition, O(m^3), and O(m_test m^2) for each time; "cholesky" takes the memory of one
     matrix and a factor, O(m^3/3); "blocked" half a matrix on disk; "cg" a computation of the kernel
     and O(m^2) operations for each output in an iteration, about sqrt(eta t `|T|`) of them for
-    finite times, whose vectors are kept. From 2000 training points on the last digits depend on the number
-    of threads with eigenvectors and "cholesky".
+    finite times, whose vectors are kept. From 2000 training points on the last digits depend on the
+    number of threads with eigenvectors and "cholesky".
 
     Example:
         >>> result = nnth.predict([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0], [[1.0, 1.0]], depth=2)

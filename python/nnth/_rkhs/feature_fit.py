@@ -257,7 +257,8 @@ def rkhs_feature_fit(
         on 1000 disjoint random pairs of points: kernel_rms, their root mean square, with its
         standard error over the choice of pairs; kernel_max, the largest of the pairs;
         predicted_rms, the root mean square over features that the law 1/N predicts from 16 further
-        sets of N/16 features; kernel_bias, the mean error that it predicts from them, 0 for one
+        sets of N/16 features, from which that of one set differs by about four of its standard
+        errors; kernel_bias, the mean error that it predicts from them, 0 for one
         hidden layer, rbf and laplace and O(depth/N) otherwise. Errors of regression, by fits to
         `subset` points, at most 1000, on as many others: subset_exact_error with the kernel itself,
         subset_feature_error with the features, the standard error of their difference, and
