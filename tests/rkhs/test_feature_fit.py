@@ -144,6 +144,15 @@ def test_units_do_not_matter() -> None:
         assert other.kernel_errors.rms == pytest.approx(usual.kernel_errors.rms, rel=1e-12)
 
 
+def test_large_targets_and_one_far_input() -> None:
+    large = nnth.rkhs_feature_fit(X, 1e100 * np.sign(Y), "ntk", features=64, ridge=0.1).table()
+    usual = nnth.rkhs_feature_fit(X, np.sign(Y), "ntk", features=64, ridge=0.1).table()
+    assert large["train_error"] == pytest.approx(1e200 * usual["train_error"], rel=1e-9)
+    far = np.concatenate((X, np.full((1, 3), 1e150)))
+    fit = nnth.rkhs_feature_fit(far, np.ones(61), "rbf:1", features=256, ridge=0.1)
+    assert fit.kernel_errors.rms < 3.0 * fit.kernel_errors.predicted
+
+
 def test_sums_are_those_of_all_rows() -> None:
     kernel = named_kernel("rbf:1")
     one = feature_map(kernel, X, 64, seed=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from nnth._kernels.distance_kernels import LaplaceKernel, RadialKernel
@@ -11,6 +13,8 @@ from nnth._kernels.features.network import NetworkFeatures
 from nnth._kernels.network_kernel import NetworkKernel
 from nnth._kernels.protocol import DataKernel
 from nnth._runtime.typing import Floats
+
+_CENTERED: Final = 1001  # inputs whose median is the origin of phases
 
 
 def feature_map(
@@ -30,8 +34,9 @@ def feature_map(
     if count % 2:
         name = kernel.parameters["kernel"]
         raise ValueError(f"features must be even for kernel {name}, cosines and sines, not {count}")
+    # Phases are smallest around a point amid the data, and one far input must not move it.
     with np.errstate(over="ignore", invalid="ignore"):
-        center = data.mean(axis=0)
+        center = np.median(data[:_CENTERED], axis=0)
     center = np.where(np.isfinite(center), center, 0.0)
     heavy = isinstance(kernel, LaplaceKernel)
     return FourierFeatures(kernel.scale, heavy, count, center, seed, member)

@@ -174,7 +174,7 @@ class Solved:
         left = np.einsum("ij,ij->j", w, self.misfit() + self.ridge * w)
         sizes = np.einsum("ij,ij->j", w, w)
         share = own.rounding / own.trace if own.trace else 0.0
-        right = 2.0 * share * np.sqrt(own.trace * own.squares * sizes)
+        right = 2.0 * share * math.sqrt(own.trace) * np.sqrt(own.squares) * np.sqrt(sizes)
         return own.squares - explained - left, share * own.squares + right + own.rounding * sizes
 
     def log_marginal(self) -> Floats:
