@@ -127,6 +127,7 @@ TESTS = {
     "python/nnth/_gp/": "gp",
     "python/nnth/_criticality/": "criticality",
     "python/nnth/_rates/": "rates",
+    "python/nnth/_predict/krylov_flow": "predict_solvers",
     "python/nnth/_predict/": "predict",
     "python/nnth/_hermite/": "hermite",
     "python/nnth/_linear_nets/": "linear_nets",
@@ -150,6 +151,8 @@ TESTS = {
     "python/nnth/_kernels/distance_kernels": "blocks kernel_protocol",
     "python/nnth/_kernels/given_kernels": "blocks kernel_protocol",
     "python/nnth/_kernels/operator": "operator",
+    "python/nnth/_kernels/features/": "feature_fit",
+    "python/nnth/_rkhs/feature": "feature_fit",
     "python/nnth/": "kernel data network activation expression table",
 }
 

@@ -75,7 +75,9 @@ from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
+    FeatureFit,
     KernelFit,
+    rkhs_feature_fit,
     rkhs_fit,
     rkhs_learning_curve,
     rkhs_sample,
@@ -104,6 +106,7 @@ __all__ = [
     "DiagonalPath",
     "Examples",
     "Explanation",
+    "FeatureFit",
     "Gram",
     "HessianSpectra",
     "KernelFit",
@@ -199,6 +202,7 @@ __all__ = [
     "regions_on_plane",
     "regions_through",
     "regression_relations",
+    "rkhs_feature_fit",
     "rkhs_fit",
     "rkhs_learning_curve",
     "rkhs_sample",

@@ -91,6 +91,7 @@ CALLS = {
     "rkhs fit": [
         "--x x.npy --y y.npy --kernel ntk --ridge 0.1",
         "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --solver cg",
+        "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --x-test u.npy --features 64",
     ],
     "rkhs curve": [
         "--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3",

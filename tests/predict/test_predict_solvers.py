@@ -122,7 +122,8 @@ def test_a_singular_kernel_is_never_an_answer() -> None:
 
 def test_refusals() -> None:
     for arguments, message in (
-        ({"times": (1.0,), "solver": "cg"}, "times must be inf, and not 1, for solver cg"),
+        ({"times": (1.0,), "solver": "blocked"}, "times must be inf, and not 1, for solver block"),
+        ({"times": (1.0,), "samples": 3, "solver": "cg"}, "samples must be 0, not 3, for solver"),
         ({"samples": 3, "solver": "blocked"}, "samples must be 0, not 3, for solver blocked"),
         ({"solver": "lu"}, "solver must be auto, cholesky, blocked or cg, not 'lu'"),
         ({"tolerance": 0.0}, "tolerance must be above 0 and below 1, not 0"),
@@ -133,6 +134,53 @@ def test_refusals() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             nnth.predict(X, Y, TESTS, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", ["ntk", "nngp"])
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_one_krylov_space_has_the_means_of_all_finite_times(kernel: Any, ridge: float) -> None:
+    times = (300.0, 0.0, 0.1, 3.0, 30.0)
+    call: dict[str, Any] = {"kernel": kernel, "ridge": ridge, "eta": 0.7, "times": times}
+    exact = nnth.predict(X, Y, TESTS, **call)
+    for tolerance in (1e-3, 1e-10):
+        found = nnth.predict(X, Y, TESTS, solver="cg", tolerance=tolerance, **call)
+        gaps = np.abs(found.mean - exact.mean).max(axis=(1, 2))
+        for gap, law, other in zip(gaps, found.distributions, exact.distributions, strict=True):
+            assert gap <= law.error + other.error
+            assert law.residual <= tolerance + 1e-12
+        assert found.train_mean == pytest.approx(exact.train_mean, abs=2.0 * tolerance * len(X))
+    assert gaps.max() < 1e-6
+    assert np.isnan(found.variance).all()
+    assert found.table()["status"].tolist() == ["no variance"] * len(times)
+    assert "nor variances at finite times" in found.table()["note"][0]
+
+
+def test_finite_and_infinite_times_in_one_call() -> None:
+    both = nnth.predict(X, Y, TESTS, ridge=0.1, times=(np.inf, 2.0), solver="cg")
+    end = nnth.predict(X, Y, TESTS, ridge=0.1, solver="cg")
+    assert (both.mean[0] == end.mean[0]).all()
+    assert both.variance[0] == pytest.approx(end.variance[0])
+    assert both.mean[1] == pytest.approx(
+        nnth.predict(X, Y, TESTS, ridge=0.1, times=(2.0,)).mean[0], abs=1e-9
+    )
+
+
+def test_a_space_that_is_invariant_and_targets_of_zero() -> None:
+    # The kernel of two orthogonal inputs of the same length has the eigenvector (1, 1).
+    x, y = np.eye(2), np.array([[1.0, 0.0], [1.0, 0.0]])
+    call: dict[str, Any] = {"times": (0.5, 1e9), "ridge": 0.0}
+    exact = nnth.predict(x, y, [[1.0, 2.0]], **call)
+    found = nnth.predict(x, y, [[1.0, 2.0]], solver="cg", **call)
+    assert found.mean == pytest.approx(exact.mean, abs=1e-12)
+    assert found.distributions[1].residual < 1e-12
+
+
+def test_a_time_that_takes_too_many_steps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnth._predict import krylov_flow
+
+    monkeypatch.setattr(krylov_flow, "MOST_STEPS", 5)
+    with pytest.raises(ConvergenceError, match=r"after 5 steps at a residual of .* shorter times"):
+        nnth.predict(X, Y, TESTS, times=(1e6,), solver="cg")
 
 
 def test_a_blocked_factor_of_several_panels(monkeypatch: pytest.MonkeyPatch) -> None:

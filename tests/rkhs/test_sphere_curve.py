@@ -251,3 +251,20 @@ def test_levels_of_the_spectrum_command_are_those_of_the_theory() -> None:
     rest = spectrum.meta.parameters["trace"] - float(counts @ values)
     total = float(counts @ (values / (values + k))) + (0.2 + rest) / k
     assert total == pytest.approx(30.0, rel=1e-8)
+
+
+def test_solvers_without_a_matrix_have_the_same_errors() -> None:
+    call: dict[str, Any] = {"target": BOTH, "ridge": 0.01, "sizes": [1, 40, 90], "samples": 3}
+    call["label_noise"] = 0.1
+    exact = rkhs_sphere_curve("ntk", n0=5, **call)
+    assert exact.meta.parameters["solver"] == "cholesky"
+    for solver in ("blocked", "cg"):
+        found = rkhs_sphere_curve("ntk", n0=5, solver=solver, **call)
+        assert found["mean"] == pytest.approx(exact["mean"], rel=1e-6)
+        assert found.meta.parameters["solver"] == solver
+    # Ten points of a linear kernel in three dimensions are singular without a ridge.
+    call |= {"act": "linear", "ridge": 0.0, "sizes": [10], "target": {1: 1.0}}
+    with pytest.raises(ValueError, match="ridge must be"):
+        rkhs_sphere_curve("ntk", n0=3, solver="blocked", **call)
+    with pytest.raises(ValueError, match="tolerance must be above 0 and below 1, not 2"):
+        rkhs_sphere_curve("ntk", n0=5, target=BOTH, tolerance=2.0)

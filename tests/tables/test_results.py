@@ -35,6 +35,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "DiagonalPath": lambda: nnth.diagonal(X[:2], Y[:2]),
     "Examples": lambda: nnth.load_examples("clusters:0.1", points=12),
     "Explanation": lambda: nnth.explain(data="clusters:0.1", only=["read"]),
+    "FeatureFit": lambda: nnth.rkhs_feature_fit(X, Y, features=64, ridge=0.1, x_test=X[:3]),
     "Gram": lambda: nnth.gram(X, "relu", depth=2),
     "Gram of one kernel": lambda: nnth.gram(X, "relu", depth=2, kernel="nngp"),
     "HessianSpectra": lambda: nnth.hessian(setup(), at=(0, 2), top=3, probes=2),

@@ -91,7 +91,8 @@ def predict(
     times, means and variances of all test points.
 
     Without finite --times and --samples one linear system is solved, by --solver; auto takes
-    eigenvectors for up to 500 training points. cg computes the variances of up to 256 test points.
+    eigenvectors for up to 500 training points. cg computes the variances of up to 256 test points,
+    and with one Krylov space the means at finite --times.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the ridge,

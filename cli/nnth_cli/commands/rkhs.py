@@ -112,6 +112,13 @@ def fit(
     ] = "evidence",
     solver: options.Solver = "auto",
     tolerance: options.Tolerance = 1e-8,
+    features: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of random features that stand for the kernel, for any number of data.",
+            metavar="N",
+        ),
+    ] = None,
     save: options.Save = None,
     *,
     call: Call,
@@ -138,22 +145,44 @@ def fit(
     By --solver cg, with random vectors of --seed, log_marginal and effective_dimension have a
     standard error, loo_error and condition are NaN, and so are variances of more than 256 points.
 
+    With --features one pass over the data fits f = phi(x).w, where the N random features have the
+    mean E phi(x).phi(z) = K(x, z): neurons of a random network, products of two for the tangent
+    kernel, cosines for rbf and laplace. Memory is that of N^2 numbers for any m. kernel_rms and
+    kernel_max are errors of phi(x).phi(z), relative to sqrt(K(x, x) K(z, z)), on 1000 random pairs
+    of points; predicted_rms and kernel_bias follow from 16 sets of N/16 features by the law 1/N;
+    fits to `subset` points have subset_exact_error with K and subset_feature_error with features.
+
     \b
-    Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
+    Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006); for features Rahimi and Recht
+    (2007), Zandieh et al. (2021), Han et al. (2022).
     Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
              nnth rkhs fit --x diabetes --kernel ntk --select cw,cb,ridge
              nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
              nnth rkhs fit --x digits --kernel ntk --ridge 0.1 --solver cg
+             nnth rkhs fit --x digits --kernel ntk --ridge 1 --features 1024
     """
     call.check_target("--save", save, (".npz",))
     needs = (("--y-test", "--x-test"), ("--criterion", "--select"), ("--tolerance", "--solver"))
-    call.check_together(needs=[(option, (other,)) for option, other in needs])
+    exact = ("--select", "--solver")  # and what needs them
+    call.check_together(
+        conflicts=[("--features", option) for option in exact],
+        needs=[(option, (other,)) for option, other in needs],
+    )
     _check_kernel(call, kernel)
-    from nnth._rkhs.fit import rkhs_fit
-
     assert x is not None
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     tests: dict[str, Any] = {"x_test": x_test, "y_test": y_test}
+    if features is not None:
+        from nnth._rkhs.feature_fit import rkhs_feature_fit
+
+        drawn: dict[str, Any] = {"features": features, "ridge": ridge, "seed": call.seed}
+        with call.interrupted_at_once():
+            fitted = rkhs_feature_fit(x, y, kernel, act, **drawn, **tests, **network, **call.work)
+        if save is not None:
+            fitted.save(save)
+        return fitted.table()
+    from nnth._rkhs.fit import rkhs_fit
+
     search: dict[str, Any] = {"select": select or (), "criterion": criterion}
     with call.interrupted_at_once():
         found = rkhs_fit(
@@ -240,6 +269,8 @@ def curve(
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
     norm: Annotated[float | None, options.with_default(options.Norm, "1/C_w")] = None,
+    solver: options.Solver = "auto",
+    tolerance: options.Tolerance = 1e-8,
     *,
     call: Call,
 ) -> "Table":
@@ -254,7 +285,8 @@ def curve(
     has the mean square w_k. A row is a size N: kappa, the expected error against f*, the
     learnability L_k of each degree of --target, and with --samples the mean error of that many
     random training sets, its standard error and z. The theory is of large --n0 or slowly decreasing
-    eigenvalues; `note` says where it is known to be off.
+    eigenvalues; `note` says where it is known to be off. Sets whose matrix does not fit in memory
+    are fitted by --solver blocked or cg.
 
     \b
     On data, with --x: with the eigenvalues a_j of the matrix K of all m data points,
@@ -269,10 +301,13 @@ def curve(
     Example: nnth rkhs curve --kernel ntk --n0 10 --target 1:0.5,2:0.5 --ridge 0.01 --samples 20
              nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
     """
-    sphere = ("--n0", "--label-noise", "--norm")
+    sphere = ("--n0", "--label-noise", "--norm", "--solver")
     call.check_together(
         conflicts=[("--target", "--x"), ("--target", "--y")],
-        needs=[(option, ("--target",)) for option in sphere],
+        needs=[
+            *((option, ("--target",)) for option in sphere),
+            *(("--solver", ("--samples",)), ("--tolerance", ("--solver",))),
+        ],
     )
     kernel = kernel or ("rbf:4" if target is None else "ntk")
     _check_kernel(call, kernel)
@@ -291,6 +326,8 @@ def curve(
                 label_noise=label_noise,
                 samples=samples or 0,
                 norm=norm,
+                solver=solver,
+                tolerance=tolerance,
                 seed=call.seed,
                 **network,
                 **call.work,

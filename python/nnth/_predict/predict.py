@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ from nnth._lab.objective import Objective, Penalty
 from nnth._lab.optimizers import SGD
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._predict.kernel_flow import KernelFlow, OutputDistribution, check_diagonal
+from nnth._predict.krylov_flow import KrylovFlow
 from nnth._predict.prediction import Prediction, Simulation
 from nnth._predict.trained import TrainedNetworks
 from nnth._runtime import streams
@@ -123,8 +124,9 @@ def predict(
             most 1.
         solver: Without finite times and without samples, "cholesky" factors T + ridge in memory;
             "blocked" factors it in a scratch file of half its size; "cg" takes conjugate gradients
-            on a kernel that is not stored. "auto" takes the first that fits, and eigenvectors for
-            finite times, with samples, and for at most 500 training points.
+            on a kernel that is not stored, and one Krylov space of each output for the means at all
+            finite times. "auto" takes the first that fits, and eigenvectors for finite times, with
+            samples, and for at most 500 training points.
         tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
             and below 1.
         seed: Seed of the networks, and of the preconditioner of "cg".
@@ -154,14 +156,17 @@ def predict(
     number at t = inf); by "cholesky" and "blocked" it is an estimate of the condition number in the
     1-norm, by "cg" it is NaN. `residual` is the residual of the linear system relative to y. By
     "cg" `error` adds its effect r on a mean at z, at most sqrt(T(z, z)/ridge) `|r|` and infinite
-    without a ridge; variances are computed for at most 256 test points, else NaN. A variance is a
-    difference, and can be below 0 by as much as its error.
+    without a ridge, and at finite times at most sqrt(T(z, z)) `|r|` times the lesser of 0.64
+    sqrt(eta t) and 1/(2 sqrt(ridge)), with any ridge; variances are computed for t = inf and at
+    most 256 test points, else NaN. A variance is a difference, and can be below 0 by as much as its
+    error.
 
     Cost: with eigenvectors the kernels of m (m + m_test) pairs in time and memory, one
     eigendecomposition, O(m^3), and O(m_test m^2) for each time; "cholesky" takes the memory of one
     matrix and a factor, O(m^3/3); "blocked" half a matrix on disk; "cg" a computation of the kernel
-    and O(m^2) operations for each output in an iteration. From 2000 training points on the last
-    digits depend on the number of threads with eigenvectors and "cholesky".
+    and O(m^2) operations for each output in an iteration, about sqrt(eta t `|T|`) of them for
+    finite times, whose vectors are kept. From 2000 training points on the last digits depend on the
+    number of threads with eigenvectors and "cholesky".
 
     Example:
         >>> result = nnth.predict([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0], [[1.0, 1.0]], depth=2)
@@ -207,19 +212,17 @@ def predict(
             flow.require_regular()
         outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     else:
-        trained = _trained(
-            choice,
-            network,
-            kernel,
-            (inputs, tests),
-            ridge,
-            own,
-            tolerance=tolerance,
-            seed=seed,
-            threads=threads,
-            progress=progress,
+        systems = _systems(
+            network, kernel, (inputs, tests), ridge, threads=threads, progress=progress
         )
-        outputs = (trained.outputs(targets),) * len(elapsed)
+        # By the convention "ntk" each layer adds the NNGP kernel and a kernel to the tangent one.
+        dominated = kernel == "nngp" or network.ntk == "ntk"
+
+        def trained() -> TrainedNetworks:
+            solver = solver_of(choice, systems[0], tolerance=tolerance, seed=seed, probes=0)
+            return TrainedNetworks(solver, systems[1], own, dominated)
+
+        outputs = _at_times(trained, systems[0], targets, elapsed, tolerance)
     simulation = None
     if samples:
         assert flow is not None
@@ -282,7 +285,7 @@ def predict(
         y_test=answers,
         labels=labels,
         simulation=simulation,
-        note=_note(choice, len(tests), outputs),
+        note=_note(choice, len(tests), outputs, bool(np.isfinite(elapsed).any())),
         meta=Meta("predict", parameters, seed if samples or parameters["tolerance"] else None),
     )
 
@@ -292,58 +295,79 @@ def _choice(
 ) -> Choice | None:
     """Return the solver of the one linear system of infinite time, or None for eigenvectors."""
     finite = elapsed[np.isfinite(elapsed)]
+    if finite.size and not samples and solver == "cg":
+        return Choice("cg")
     if finite.size or samples or (solver == "auto" and m <= _FEW):
         if solver != "auto":
             rule = (
-                f"times must be inf, and not {finite[0]:g}"
-                if finite.size
-                else f"samples must be 0, not {samples}"
+                f"samples must be 0, not {samples}"
+                if samples
+                else f"times must be inf, and not {finite[0]:g}"
             )
-            raise ValueError(f"{rule}, for solver {solver}: others are computed by eigenvectors")
+            raise ValueError(
+                f"{rule}, for solver {solver}: others are computed by eigenvectors, or finite "
+                "times by cg"
+            )
         return None
     return choose(solver, m, ridge)
 
 
-def _trained(
-    choice: Choice,
+def _systems(
     network: InfiniteNetwork,
     kernel: Literal["nngp", "ntk"],
     data: tuple[Floats, Floats],
     ridge: float,
-    target_variance: float,
     *,
-    tolerance: float,
-    seed: int,
     threads: int,
     progress: Progress | None,
-) -> TrainedNetworks:
-    """Return the trained networks, with the factor or the preconditioner of their system."""
+) -> tuple[System, System | None]:
+    """Return T + ridge and, unless it is T, the NNGP kernel, of training and test inputs."""
     m, every = len(data[0]), np.concatenate(data)
     blocks = NetworkKernel(kernel, network).blocks(every, threads=threads)
     check_diagonal(blocks.diagonal)
     system = System(
         blocks, m, ridge, threads=threads, progress=progress, remedy=", or times finite"
     )
-    initial = None
-    if kernel == "ntk":
-        drawn = NetworkKernel("nngp", network).blocks(every, threads=threads)
-        initial = System(drawn, m, 0.0, threads=threads)
-    solver = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=0)
-    # By the convention "ntk" each layer adds the NNGP kernel and a kernel to the tangent kernel.
-    dominated = kernel == "nngp" or network.ntk == "ntk"
-    return TrainedNetworks(solver, initial, target_variance, dominated)
+    if kernel == "nngp":
+        return system, None
+    drawn = NetworkKernel("nngp", network).blocks(every, threads=threads)
+    return system, System(drawn, m, 0.0, threads=threads)
 
 
-def _note(choice: Choice | None, tests: int, outputs: tuple[OutputDistribution, ...]) -> str:
+def _at_times(
+    trained: Callable[[], TrainedNetworks],
+    system: System,
+    targets: Floats,
+    elapsed: Floats,
+    tolerance: float,
+) -> tuple[OutputDistribution, ...]:
+    """Return the outputs at all times: at finite ones from one Krylov space for each output."""
+    laws: dict[int, OutputDistribution] = {}
+    finite = np.flatnonzero(np.isfinite(elapsed))
+    if finite.size:
+        when = elapsed[finite]
+        flow = KrylovFlow(system, targets, float(when.max()), tolerance)
+        laws = dict(zip(finite.tolist(), flow.outputs(when), strict=True))
+    if finite.size < len(elapsed):
+        end = trained().outputs(targets)
+        laws = {i: laws.get(i, end) for i in range(len(elapsed))}
+    return tuple(laws[i] for i in range(len(elapsed)))
+
+
+def _note(
+    choice: Choice | None, tests: int, outputs: tuple[OutputDistribution, ...], finite: bool
+) -> str:
     """Return why the solver was chosen, and which columns it leaves without a value."""
     if choice is None:
         return ""
     notes = [choice.reason]
     if choice.name == "cg":
         notes.append("cg does not compute condition")
+        if finite:
+            notes.append("nor variances at finite times")
         if tests > MOST_TESTS:
             notes.append(f"variances of at most {MOST_TESTS} test points")
-        if np.isinf(outputs[0].error):
+        if any(np.isinf(law.error) for law in outputs):
             notes.append("without a larger ridge errors have no bound")
     return joined(*notes)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
-from nnth._data.data import Data, data_of, targets_of
+from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.data_kernel import KernelLike, kernel_of
 from nnth._kernels.kernel import Ntk
@@ -26,19 +25,18 @@ from nnth._kernels.solvers import (
     choose,
     solver_of,
 )
+from nnth._rkhs.inputs import check_regression, regression_data, regression_tests
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
 from nnth._rkhs.regression import Regression, regression
 from nnth._rkhs.selection import Criterion, Selection, selected
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import check_integer, check_magnitude
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
 from nnth._tables.result import Result
 from nnth._tables.statistics import joined, mean_and_stderr
 from nnth._tables.table import Meta, Table
-
-_LARGEST_TARGET: Final = 1e100  # squares of targets over eigenvalues stay in the doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +261,8 @@ def rkhs_fit(
             the mean square of leave-one-out errors.
         solver: "cholesky" factors the matrix in memory; "blocked" factors it in a scratch file of
             half its size; "cg" takes conjugate gradients on a kernel that is not stored; "auto"
-            takes the first that fits.
+            takes the first that fits. "blocked" and "cg" are refused with select, whose search
+            factors matrices in memory.
         tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
             and below 1.
         seed: Seed of the preconditioner and of the random vectors of "cg".
@@ -300,12 +299,17 @@ def rkhs_fit(
 
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
     """
-    inputs, targets = _data(x, y)
-    tests, answers = _tests(inputs, targets, x_test, y_test)
-    _check(inputs, targets, ridge)
+    inputs, targets = regression_data(x, y)
+    tests, answers = regression_tests(inputs, targets, x_test, y_test)
+    check_regression(inputs, targets, ridge)
     check_tolerance(tolerance)
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     selection = None
+    if select and solver in ("blocked", "cg"):
+        raise ValueError(
+            f"solver must be auto or cholesky with select, not {solver}: the search factors "
+            "matrices in memory"
+        )
     if not select:
         chosen = kernel_of(kernel, act, **network)
     else:
@@ -413,8 +417,8 @@ def rkhs_learning_curve(
     Source: LeJeune et al. (2024), theorem 4.1; for m -> inf Sollich (2002), Bordelon et al.
     (2020).
     """
-    inputs, targets = _data(x, y)
-    _check(inputs, targets, ridge)
+    inputs, targets = regression_data(x, y)
+    check_regression(inputs, targets, ridge)
     if ridge == 0.0:
         raise ValueError("ridge must be above 0 for a learning curve, not 0")
     if sizes is None:
@@ -471,37 +475,3 @@ def rkhs_learning_curve(
         y_label="error $E$",
     )
     return Table(columns, Meta("rkhs curve", parameters, seed), plot=plot)
-
-
-def _data(x: Data, y: Data | None) -> tuple[Floats, Floats]:
-    if y is None:
-        raise ValueError("y must be given where x does not carry targets")
-    return data_of(x, "x"), targets_of(y, "y")
-
-
-def _tests(
-    inputs: Floats, targets: Floats, x_test: Data | None, y_test: Data | None
-) -> tuple[Floats | None, Floats | None]:
-    if x_test is None:
-        if y_test is not None:
-            raise ValueError("y_test must come with x_test")
-        return None, None
-    tests = data_of(x_test, "x_test")
-    if tests.shape[1] != inputs.shape[1]:
-        raise ValueError(
-            f"x_test must have the {inputs.shape[1]} columns of x, not {tests.shape[1]}"
-        )
-    answers = None if y_test is None else targets_of(y_test, "y_test")
-    if answers is not None and answers.shape != (len(tests), targets.shape[1]):
-        raise ValueError(
-            f"y_test must be of shape {(len(tests), targets.shape[1])}, not {answers.shape}"
-        )
-    return tests, answers
-
-
-def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
-    if len(targets) != len(inputs):
-        raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
-    check_magnitude("y", targets, _LARGEST_TARGET)
-    if not 0.0 <= ridge < math.inf:
-        raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

@@ -12,6 +12,14 @@ import numpy as np
 from nnth._kernels.data_kernel import named_kernel
 from nnth._kernels.kernel import Ntk
 from nnth._kernels.protocol import SphereKernel
+from nnth._kernels.solvers import (
+    Choice,
+    SolverName,
+    System,
+    check_tolerance,
+    choose,
+    solver_of,
+)
 from nnth._kernels.sphere import gegenbauer, multiplicities
 from nnth._rkhs.spectrum import MAX_DIMENSION, MAX_NORM
 from nnth._rkhs.sphere_theory import MOST_LEVELS, Expectation, check_rank, expectations
@@ -52,6 +60,8 @@ def rkhs_sphere_curve(
     cw: float | None = None,
     ntk: Ntk = "ntk",
     norm: float | None = None,
+    solver: SolverName = "auto",
+    tolerance: float = 1e-8,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -82,7 +92,11 @@ def rkhs_sphere_curve(
         cw: Weight variance, as in `nnth.kernel`.
         ntk: NTK convention, as in `nnth.kernel`.
         norm: `|x|^2/n_0` of the inputs of the network, as in `nnth.rkhs_spectrum`.
-        seed: Seed of points, targets and noise.
+        solver: Solver of the fits of samples, as in `nnth.rkhs_fit`: "cg" and "blocked" need no
+            matrix in memory, and "auto" takes the first that fits the largest size.
+        tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
+            and below 1.
+        seed: Seed of points, targets and noise, and of the preconditioner of "cg".
         threads: Number of threads for the kernel, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
 
@@ -96,11 +110,14 @@ def rkhs_sphere_curve(
     Raises:
         ValueError: For arguments out of range, and for ridge = 0 with more points than eigenvalues
             that are not 0.
+        ConvergenceError: If "cg" does not reach the tolerance, with the residual that it reached.
+        MemoryError: If the samples do not fit, with the size, before any work.
 
     Accuracy: the theory takes the features of the kernel as Gaussian. It is good for large d or
     slowly decreasing eigenvalues; at d = 3 and 4, and without a ridge, it may be wrong by a factor.
     Its formula is computed to relative errors of 1e-8 (kappa) and 1e-7, as far as doubles determine
-    the eigenvalues near kappa. Cost: up to some seconds for 2000 levels; O(N^3) for a sample.
+    the eigenvalues near kappa. Cost: up to some seconds for 2000 levels; O(N^3) for a sample, or
+    with "cg" the kernel of N^2/2 pairs in an iteration, some five times as long at 6000 points.
 
     Example:
         >>> curve = nnth.rkhs_sphere_curve("ntk", n0=10, target={1: 1.0}, sizes=[1, 10, 100])
@@ -123,21 +140,33 @@ def rkhs_sphere_curve(
     samples = check_integer("samples", samples, 0)
     if samples == 1:
         raise ValueError("samples must be 0 or at least 2, not 1")
-    if samples:
-        most = max(sizes)
-        needed = 8 * (most * (2 * most + TEST_POINTS) + d * (most + TEST_POINTS))
-        check_memory(needed, "sizes must be smaller with samples: their kernel matrices would")
+    check_tolerance(tolerance)
+    choice = _choice(solver, max(sizes), d, ridge) if samples else None
     check_rank(chosen, d, radius, ridge, max(sizes))
     validated()
     levels = sorted(weights)
     power = np.array([weights[level] for level in levels])
     found = expectations(chosen, d, radius, levels, power, label_noise, ridge, sizes)
     errors = None
-    if samples:
-        problem = _Problem(chosen, d, radius, levels, power, label_noise, ridge, sizes, threads)
+    if choice is not None:
+        problem = _Problem(
+            chosen,
+            d,
+            radius,
+            levels,
+            power,
+            label_noise,
+            ridge,
+            sizes,
+            choice,
+            tolerance,
+            threads,
+        )
         drawn = sample_in_parts(problem.draw(seed, samples, progress), samples)
         errors = np.array(drawn)
     columns = _columns(found, levels, sizes, errors, d, chosen.decay(d))
+    if choice is not None and choice.reason:
+        columns["note"] = [joined(note, choice.reason) for note in columns["note"]]
     notes = [_note_on_samples(errors, i) for i in range(len(sizes))]
     parameters: dict[str, Any] = {**chosen.parameters, "n0": d, "norm": radius}
     parameters |= {
@@ -145,9 +174,29 @@ def rkhs_sphere_curve(
         "ridge": ridge,
         "label_noise": label_noise,
         "samples": samples,
+        "solver": None if choice is None else choice.name,
+        "tolerance": tolerance if choice is not None and choice.name == "cg" else None,
     }
     meta = Meta("rkhs curve", parameters, seed if samples else None)
     return Table(columns, meta, plot=_picture(columns, sizes, notes))
+
+
+def _choice(solver: SolverName, most: int, d: int, ridge: float) -> Choice:
+    """Return the solver for the largest size.
+
+    Raises MemoryError if its points do not fit, or the matrices of "cholesky", and of "auto" if
+    nothing does.
+    """
+    rule = "sizes must be smaller with samples"
+    check_memory(8 * 4 * d * (most + TEST_POINTS), f"{rule}: their points")
+    try:
+        choice = choose(solver, most, ridge)
+    except MemoryError as error:
+        raise MemoryError(f"{rule}: {str(error).partition(': ')[2]}") from None
+    needed = 8 * (most * (2 * most + TEST_POINTS) + d * (most + TEST_POINTS))
+    if choice.name == "cholesky":
+        check_memory(needed, f"{rule}, or solver be blocked or cg: their kernel matrices")
+    return choice
 
 
 def _weights(target: Target) -> dict[int, float]:
@@ -187,6 +236,8 @@ class _Problem:
     noise: float
     ridge: float
     sizes: list[int]
+    solver: Choice
+    tolerance: float
     threads: int
 
     def draw(
@@ -221,6 +272,12 @@ class _Problem:
         noise = normals(seed, streams.TARGET_NOISE.first + sample, most, threads=self.threads)
         observed = values[:most] + math.sqrt(self.noise) * noise
         radius = 1.0 if self.norm is None else math.sqrt(self.norm * self.d)
+        if self.solver.name != "cholesky":
+            fits = [
+                self._solved(radius * points[:size], radius * tests, observed[:size], seed)
+                for size in self.sizes
+            ]
+            return np.array([np.mean((fit - values[most:]) ** 2) for fit in fits])
         matrix = self.kernel.rows(radius * both, most, threads=self.threads).matrix
         errors = np.full(len(self.sizes), math.nan)
         for i, size in enumerate(self.sizes):
@@ -234,6 +291,17 @@ class _Problem:
             missed = alpha @ matrix[:size, most:] - values[most:]
             errors[i] = np.mean(missed**2)
         return errors
+
+    def _solved(self, points: Floats, tests: Floats, observed: Floats, seed: int) -> Floats:
+        """Return a fit at the test points, without a matrix; NaN if it is singular to rounding."""
+        blocks = self.kernel.blocks(np.concatenate((points, tests)), threads=self.threads)
+        system = System(blocks, len(points), self.ridge, threads=self.threads)
+        try:
+            solver = solver_of(self.solver, system, tolerance=self.tolerance, seed=seed, probes=0)
+        except ValueError:  # of a factor
+            return np.full(len(tests), math.nan)
+        alpha = solver.solve(observed[:, None]).values[:, 0]
+        return np.concatenate([cross.T @ alpha for _, cross in system.test_blocks()])
 
     def _points(self, seed: int, stream: int, count: int) -> Floats:
         """Return uniform points of the unit sphere."""

@@ -38,6 +38,10 @@ TARGET_NOISE: Final = Streams(2**32, 2**32)
 SOLVER_PIVOTS: Final = Streams(2**39)
 SOLVER_PROBES: Final = Streams(2**39 + 1)
 
+# Random features: streams of a layer for each of several maps, and the order of the points.
+FEATURE_WEIGHTS: Final = Streams(2**40, 2**32)
+FEATURE_POINTS: Final = Streams(2**39 + 2)
+
 LAZY_OUTPUT_WEIGHTS: Final = Streams(2**33, 2**32)
 LAZY_DATA: Final = Streams(2**34)
 
@@ -95,6 +99,7 @@ USED_TOGETHER: Final = MappingProxyType(
     {
         "predict": (SAMPLES, TARGET_NOISE, *_SOLVER, *_DATA),
         "rkhs fit": (*_SOLVER, *_DATA),
+        "rkhs fit --features": (FEATURE_WEIGHTS, FEATURE_POINTS, *_DATA),
         "rkhs curve": (SAMPLES, *_SOLVER, *_DATA),
         "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
         "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
@@ -117,7 +122,10 @@ USED_TOGETHER: Final = MappingProxyType(
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "regions measure": (SAMPLES, MEASURE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
-        "rkhs curve on the sphere": (SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
+        "rkhs curve on the sphere": (
+            *(SAMPLES, TARGET_NOISE, RKHS_TARGETS, RKHS_TEST_POINTS),
+            *_SOLVER,
+        ),
         "gram": (*_DATA, GRAM_START),
     }
 )
