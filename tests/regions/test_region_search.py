@@ -13,7 +13,7 @@ import nnth
 from nnth import Network, _core, count_regions, random_network
 from nnth._regions.any_dimension import halfspaces, projected, reduced
 from nnth._regions.bounds import zaslavsky
-from nnth._regions.counts import core_network, count_core
+from nnth._regions.core_counts import core_network, count_core
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,8 @@ from region_oracle import Counts, faces
 
 from nnth import _core
 from nnth._networks.network import Network
-from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.counts import count_regions
 
 BOXES = st.none() | RADII
 FIELDS = [field.name for field in dataclasses.fields(Counts)]

@@ -18,16 +18,12 @@ from nnth._networks.ensemble import Ensemble, ensemble, find_network
 from nnth._networks.network import Network, require_relu, require_weights
 from nnth._regions.bounds import zaslavsky
 from nnth._regions.cells import Cells, cells_of
-from nnth._regions.counts import (
-    MAX_REGIONS,
-    OutOfReachError,
-    check_domain,
-    core_network,
-    count_core,
-)
+from nnth._regions.core_counts import core_network, count_core
+from nnth._regions.domains import check_domain
 from nnth._regions.measure_table import BOUNDED, COUNTS, MeasuredNetworks, columns_of
 from nnth._regions.measured_networks import difference_network, level_network
 from nnth._regions.random_expectations import AVERAGES
+from nnth._regions.reach import MAX_REGIONS, OutOfReachError
 from nnth._regions.slices import Slice
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer

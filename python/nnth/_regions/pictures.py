@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
-from nnth._regions.counts import Domain, RegionCounts, check_domain, count_core
+from nnth._regions.core_counts import RegionCounts, count_core
+from nnth._regions.domains import Domain, check_domain
 from nnth._regions.given_points import checked_points
 from nnth._regions.slices import (
     Along,

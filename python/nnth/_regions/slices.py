@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth._networks.ensemble import MAX_SAMPLES, Ensemble
 from nnth._networks.network import Network
-from nnth._regions.counts import RegionCounts, core_network, count_core
+from nnth._regions.core_counts import RegionCounts, core_network, count_core
 from nnth._regions.lengths import distance
 from nnth._regions.triangle import Triangle
 from nnth._runtime.random import normals, uniforms
