@@ -121,6 +121,7 @@ TESTS = {
     "python/nnth/_regions/bounds_table": "regions",
     "python/nnth/_regions/bounds": "region_bounds",
     "python/nnth/_regions/measure": "region_calculus",
+    "python/nnth/_regions/point_averages": "region_calculus",
     "python/nnth/_regions/random_expectations": "region_calculus",
     "python/nnth/_regions/distance": "region_distance",
     "python/nnth/_regions/": "regions regions_exact region_slices",
