@@ -99,7 +99,7 @@ TESTS = {
     "cpp/nnth/regions/mesh": "region_calculus",
     "cpp/nnth/regions/search": "region_search",
     "cpp/nnth/regions/divided_search": "region_search",
-    "cpp/nnth/regions/halfspaces": "region_search",
+    "cpp/nnth/regions/domain": "region_search",
     "cpp/nnth/regions/": "regions regions_exact region_slices region_measure",
     "python/nnth/_curvature/class": "classes",
     "python/nnth/_curvature/collapse": "collapse",

@@ -31,11 +31,11 @@ class Builder {
   public:
     static constexpr std::size_t D = Cell::dimension;
 
-    Builder(const LevelNetwork& network, const Domain& box, std::size_t expected, Monitor& monitor)
+    Builder(const LevelNetwork& network, const Box& box, std::size_t expected, Monitor& monitor)
         : box_(box),
           expected_(expected),
           monitor_(monitor),
-          query_(network.network, box, std::nullopt),
+          query_(network.network, Domain::box(D, box), std::nullopt),
           walk_(query_),
           leaf_(network, walk_) {
         mesh_.outputs = network.outputs();
@@ -241,7 +241,7 @@ class Builder {
         }
     }
 
-    const Domain box_;
+    const Box box_;
     std::size_t expected_;
     Monitor& monitor_;
     Query query_;
@@ -265,13 +265,13 @@ void LevelNetwork::require_valid() const {
 }
 
 template <std::size_t Dimension>
-Mesh<Dimension> make_mesh(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Mesh<Dimension> make_mesh(const LevelNetwork& network, const Box& box, std::size_t expected,
                           Monitor& monitor) {
     using Cell = std::conditional_t<Dimension == 1, Segment, Polygon>;
     return Builder<Cell>(network, box, expected, monitor).build();
 }
 
-template Mesh<1> make_mesh<1>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
-template Mesh<2> make_mesh<2>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
+template Mesh<1> make_mesh<1>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
+template Mesh<2> make_mesh<2>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
 
 }  // namespace nnth::regions

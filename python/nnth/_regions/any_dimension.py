@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth._networks.network import Network
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from nnth._runtime.typing import Progress
-
-Array = NDArray[np.float64]
 
 # Below these numbers of regions the walk through polytopes, which knows all faces, takes at most
 # about a second: 25, 100 and 3000 us per region in dimension 4, 5 and 6 (bench/bench_search.py).
@@ -89,20 +86,13 @@ def projected(
     return [row[-1] for _, row in sorted(pivots, key=lambda entry: entry[0])]
 
 
-def halfspaces(n0: int, limits: tuple[float, float] | None) -> Array:
-    """Return the rows (n, c) of n.x + c >= 0 for a box low <= x_j <= high; none for the space."""
-    if limits is None:
-        return np.zeros((0, n0 + 1))
-    low, high = limits
-    unit = np.eye(n0)
-    ends = np.repeat([high, -low], n0)
-    return np.column_stack([np.vstack([-unit, unit]), ends])
-
-
 def search(
-    core: _core.RegionNetwork, rows: Array, threads: int, progress: Progress | None
+    core: _core.RegionNetwork,
+    domain: _core.RegionDomain,
+    threads: int,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Return the fields of RegionCounts that the search counts; the others are unknown."""
     unknown = {"linear_regions": None, "vertices": None, "edges": None, "sides": None}
-    counted = _core.search_regions(core, rows.ravel(), threads, progress)
+    counted = _core.search_regions(core, domain, threads, progress)
     return unknown | {"zero_cell_sides": None, "zero_cell_measure": np.nan} | counted

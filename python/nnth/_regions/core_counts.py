@@ -76,18 +76,18 @@ def core_network(network: Network) -> _core.RegionNetwork:
 
 def count_core(
     core: _core.RegionNetwork,
-    limits: tuple[float, float] | None,
+    domain: _core.RegionDomain,
     point: Sequence[float | Fraction] | None,
     *,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> RegionCounts:
-    """Return the counts of the core's network on its slice, in limits[0] <= t_j <= limits[1].
+    """Return the counts of the core's network on its slice, in a domain of the slice.
 
     point: the exact coordinates t of the point whose region is measured.
     """
     at = None if point is None else _homogeneous(point)
-    return RegionCounts(**_core.count_regions(core, limits, at, threads, progress))
+    return RegionCounts(**_core.count_regions(core, domain, at, threads, progress))
 
 
 def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:

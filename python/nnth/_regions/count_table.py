@@ -17,7 +17,7 @@ from nnth._regions import any_dimension, polytope_domain
 from nnth._regions.bounds import best_upper, expected_regions, zaslavsky_central
 from nnth._regions.core_counts import RegionCounts
 from nnth._regions.counts import checked_point, count_regions
-from nnth._regions.domains import check_domain
+from nnth._regions.domains import count_domain
 from nnth._regions.reach import check_memory_of_counts, check_reach
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import assigned_range
@@ -133,8 +133,7 @@ def count_table(
     progress: Progress | None,
 ) -> Table:
     """Return the Table of `regions`."""
-    polytope = polytope_domain.is_polytope(domain)
-    limits = None if polytope else check_domain(domain, box)
+    where = count_domain(domain, box)
     counts = count_all(networks, domain, box, point, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
     mean, stderr = mean_of(np.array(found))
@@ -152,9 +151,9 @@ def count_table(
         "point": None if point is None else checked_point(point, networks.n0),
     }
     table = one_row(columns | cell_columns(counts), parameters, networks)
-    if polytope:
+    if where.is_polytope:
         return table
-    return table.with_drawing(partial(picture_of, networks, None, limits, threads))
+    return table.with_drawing(partial(picture_of, networks, None, where.limits, threads))
 
 
 def picture_of(
@@ -224,8 +223,7 @@ def count_all(
     if networks.given is None:
         require_weights((networks.n0, *networks.widths, networks.n_out))
     checked_point(point, networks.n0)
-    if polytope_domain.is_polytope(domain):
-        polytope_domain.inequalities(domain, networks.n0)
+    count_domain(domain, box).core(networks.n0)
     if len(networks.widths) > 1 or domain != "space":
         check_reach(networks.n0, _most_rank(networks, domain), networks.widths)
     check_memory_of_counts(networks.samples, len(networks.widths), "samples")

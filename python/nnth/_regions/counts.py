@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nnth import _core
 from nnth._networks.network import Network, require_relu
-from nnth._regions import any_dimension, polytope_domain
+from nnth._regions import any_dimension
 from nnth._regions.bounds import zaslavsky
 from nnth._regions.core_counts import RegionCounts, core_network, count_core
-from nnth._regions.domains import check_domain
+from nnth._regions.domains import count_domain
 from nnth._regions.one_layer import count_arrangement
 from nnth._regions.reach import check_reach
 from nnth._runtime.typing import Progress
@@ -86,30 +87,26 @@ def count_regions(
     """
     require_relu(network)
     around: list[float] | list[Fraction] = checked_point(point, network.n0)
-    if polytope_domain.is_polytope(domain):
-        rows = polytope_domain.inequalities(domain, network.n0)
-        check_reach(network.n0, network.n0, network.widths)
-        core = core_network(network)
-        return RegionCounts(**any_dimension.search(core, rows, threads, progress))
-    limits = check_domain(domain, box)
+    where = count_domain(domain, box)
     measured = point is not None
     one_layer = network.depth == 1 and domain == "space"
     if network.n0 >= 3 and one_layer and not _is_small(network, measured):
         return count_arrangement(network, threads, progress)
-    if network.n0 <= 2 or domain == "box":
+    if network.n0 <= 2 or domain != "space":
+        within = where.core(network.n0)
         check_reach(network.n0, network.n0, network.widths)
-        return _count(network, limits, around, measured, threads, progress)
+        return _count(network, within, around, measured, threads, progress)
     small, columns = any_dimension.reduced(network)
     check_reach(network.n0, small.n0, network.widths)
     if small is not network:
         around = any_dimension.projected(network, columns, around)
-    counts = _count(small, limits, around, measured, threads, progress)
+    counts = _count(small, where.core(small.n0), around, measured, threads, progress)
     return _lifted(counts, network.n0 - small.n0)
 
 
 def _count(
     network: Network,
-    limits: tuple[float, float] | None,
+    domain: _core.RegionDomain,
     around: Sequence[float | Fraction],
     measured: bool,
     threads: int,
@@ -118,9 +115,8 @@ def _count(
     """Return the counts by a walk through polytopes or, where that takes long, by a search."""
     core = core_network(network)
     if any_dimension.is_walked(network.n0, sum(network.widths), measured=measured):
-        return count_core(core, limits, around, threads=threads, progress=progress)
-    rows = any_dimension.halfspaces(network.n0, limits)
-    return RegionCounts(**any_dimension.search(core, rows, threads, progress))
+        return count_core(core, domain, around, threads=threads, progress=progress)
+    return RegionCounts(**any_dimension.search(core, domain, threads, progress))
 
 
 def _lifted(counts: RegionCounts, dimensions: int) -> RegionCounts:

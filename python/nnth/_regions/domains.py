@@ -1,13 +1,62 @@
-"""The domains of counts."""
+"""The domains of counts: the whole space, a box, or linear inequalities."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final, Literal
+
+from nnth import _core
+from nnth._regions import polytope_domain
 
 Domain = Literal["space", "box"]
 
 MAX_BOX: Final = 1e300  # the diagonals of larger boxes exceed the range of doubles
+
+
+@dataclass(frozen=True)
+class CountDomain:
+    """A domain of the counts of networks.
+
+    name: "space", "box" or "polytope:FILE". box: half the side of a box.
+    """
+
+    name: str
+    box: float
+
+    @property
+    def is_polytope(self) -> bool:
+        """Whether it is A x <= b."""
+        return polytope_domain.is_polytope(self.name)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The limits of each coordinate, if it is a box."""
+        return (-float(self.box), float(self.box)) if self.name == "box" else None
+
+    def core(self, n0: int) -> _core.RegionDomain:
+        """Return the domain of the core in n0 dimensions.
+
+        Raises ValueError, or OSError, if the file of a polytope does not describe one.
+        """
+        if self.is_polytope:
+            rows = polytope_domain.inequalities(self.name, n0)
+            return _core.RegionDomain.polytope(n0, rows.ravel())
+        return core_domain(self.limits, n0)
+
+
+def count_domain(domain: str, box: float) -> CountDomain:
+    """Return a domain after checking its name and the half side of a box."""
+    if not polytope_domain.is_polytope(domain):
+        check_domain(domain, box)
+    return CountDomain(domain, box)
+
+
+def core_domain(limits: tuple[float, float] | None, dimension: int) -> _core.RegionDomain:
+    """Return the box limits[0] <= t_j <= limits[1], or the whole space, as a domain of the core."""
+    if limits is None:
+        return _core.RegionDomain.everything(dimension)
+    return _core.RegionDomain.box(dimension, *limits)
 
 
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:

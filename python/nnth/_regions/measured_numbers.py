@@ -14,6 +14,7 @@ from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.bounds import zaslavsky
 from nnth._regions.core_counts import core_network, count_core
+from nnth._regions.domains import core_domain
 from nnth._regions.measure_table import BOUNDED, COUNTS, MeasuredNetworks
 from nnth._regions.measured_networks import difference_network, level_network
 from nnth._regions.point_averages import point_averages
@@ -101,7 +102,7 @@ def _expected_cells(network: Network, limits: tuple[float, float], threads: int)
     n0 = network.n0
     if n0 > 2:
         return min(zaslavsky(sum(network.widths), n0), MAX_REGIONS)
-    counts = count_core(core_network(network), limits, None, threads=threads)
+    counts = count_core(core_network(network), core_domain(limits, n0), None, threads=threads)
     needed = 8 * counts.activation_regions * (4 + n0 * network.n_out)
     needed += 8 * (counts.sides or 0) * (8 + n0 + 6 * network.n_out)
     check_memory(needed, f"the box must be smaller: its {counts.activation_regions} cells")

@@ -14,7 +14,7 @@ from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
 from nnth._regions.core_counts import RegionCounts, count_core
-from nnth._regions.domains import Domain, check_domain
+from nnth._regions.domains import Domain, check_domain, core_domain
 from nnth._regions.given_points import checked_points
 from nnth._regions.slices import (
     Along,
@@ -231,7 +231,7 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
     core = core_slice(network, where)
 
     def counted(limits: tuple[float, float] | None) -> RegionCounts:
-        return count_core(core, limits, None, threads=threads)
+        return count_core(core, core_domain(limits, where.dimension), None, threads=threads)
 
     def within(radius: float) -> int:
         return counted((-radius, radius)).activation_regions
