@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from oracles.cells import regions as oracle
 
 from nnth import Network, RegionCounts, _core, count_regions, random_network
+from nnth._regions.any_dimension import MAX_ROWS, MAX_ROWS_IN_PLANE
 from nnth._regions.core_counts import core_network, count_core
 
 Array = NDArray[np.float64]
@@ -162,6 +163,25 @@ def test_threads_change_nothing() -> None:
 def test_a_domain_without_interior_is_an_error(rows: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="the domain must have interior points"):
         walk(random_network(2, (3,)), np.array(rows))
+
+
+def test_many_inequalities_are_searched(tmp_path: Path) -> None:
+    """The walk and the search agree where one inequality more makes the difference."""
+    rng = np.random.default_rng(5)
+    for n0, most in ((2, MAX_ROWS_IN_PLANE), (3, MAX_ROWS)):
+        network = random_network(n0, (6, 4), seed=2)
+        normals = rng.normal(size=(most, n0))
+        for count in (most, most + 1):
+            a = np.vstack([normals, normals[:1]])[:count]
+            np.savez(tmp_path / f"{count}.npz", A=a, b=np.ones(count))
+        walked, searched = (
+            count_regions(network, domain=f"polytope:{tmp_path / f'{count}.npz'}", threads=1)
+            for count in (most, most + 1)
+        )
+        assert walked.vertices is not None
+        assert searched.vertices is None
+        assert walked.layer_regions == searched.layer_regions
+        assert walked.bounded == searched.bounded
 
 
 # Files.

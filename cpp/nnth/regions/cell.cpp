@@ -94,18 +94,21 @@ Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact) {
     if (!(moderate(a) && moderate(c) && slope > 0.5 * std::abs(a) && moderate(t))) {
         return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
     }
-    const double error = (plane.linear_error * std::abs(t) + plane.constant_error) / slope +
-                         2 * rounding * std::abs(t);
-    return {{t, 1.0}, error * slack + underflow, std::abs(t)};
+    const double error = ((plane.linear_error * std::abs(t) + plane.constant_error) / slope +
+                          2 * rounding * std::abs(t)) *
+                             slack +
+                         underflow;
+    if (error > exact.tolerance()) return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
+    return {{t, 1.0}, error, std::abs(t)};
 }
 
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact) {
     Vertex<2> vertex;
-    if (first.at_infinity()
+    const bool met =
+        first.at_infinity()
             ? moderate(second) && meet_at_infinity(second, first, vertex)
-            : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex)) {
-        return vertex;
-    }
+            : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex);
+    if (met && vertex.error <= exact.tolerance()) return vertex;
     return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
 }
 

@@ -253,8 +253,11 @@ const ExactPoint& ExactSigns::meeting_point(std::span<const Facet> facets) {
     const std::size_t dimension = facets.size();
     std::vector<Integer> minors(std::size_t{1} << (dimension + 1));
     std::vector<Integer> row_of_facet;
-    minors[0] = 1;
-    for (std::size_t r = 0; r < dimension; ++r) {
+    facet_row(facets[0], row_of_facet);
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        minors[std::size_t{1} << c] = std::move(row_of_facet[c]);
+    }
+    for (std::size_t r = 1; r < dimension; ++r) {
         facet_row(facets[r], row_of_facet);
         for (std::size_t set = 0; set < minors.size(); ++set) {
             if (static_cast<std::size_t>(std::popcount(set)) != r + 1) continue;

@@ -81,6 +81,11 @@ class ExactSigns {
     // until the pattern below changes.
     const Integer* row(std::size_t layer, std::size_t neuron);
 
+    // Vertices whose error is larger are computed by `vertex` where they are made, so that all
+    // cells below have the better one.
+    void set_tolerance(double error) { tolerance_ = error; }
+    double tolerance() const { return tolerance_; }
+
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }
 
@@ -108,6 +113,7 @@ class ExactSigns {
     std::size_t radius_bits_ = 0;
     std::uint64_t clock_ = 0;
     std::uint64_t decided_ = 0;
+    double tolerance_ = infinity;
     std::vector<std::uint64_t> stamps_;              // of each layer's pattern below
     std::vector<std::uint64_t> row_stamps_;          // of each layer's rows
     std::vector<std::vector<unsigned char>> known_;  // which rows of a layer are computed

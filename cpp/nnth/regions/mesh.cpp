@@ -37,7 +37,9 @@ class Builder {
           monitor_(monitor),
           query_(network.network, Domain::box(D, box), std::nullopt),
           walk_(query_),
-          leaf_(network, walk_) {
+          leaf_(network, walk_),
+          tolerance_(coarse * std::max(std::abs(box.low), std::abs(box.high))) {
+        walk_.exact().set_tolerance(tolerance_);
         mesh_.outputs = network.outputs();
         mesh_.gradient_error.assign(mesh_.outputs, 0.0);
     }
@@ -108,8 +110,7 @@ class Builder {
 
     void add_corner(const Node<Cell>& node, std::size_t corner) {
         typename Cell::Vertex vertex = node.cell.vertices()[corner];
-        const double reach = std::max(std::abs(box_.low), std::abs(box_.high));
-        if (!(vertex.error <= coarse * reach)) {
+        if (!(vertex.error <= tolerance_)) {
             vertex.error = walk_.exact().vertex(node.cell.meeting(corner), vertex.position);
             vertex.size = 0;
             for (std::size_t j = 0; j < D; ++j) {
@@ -247,6 +248,7 @@ class Builder {
     Query query_;
     Walk<Cell> walk_;
     LevelLeaf<Cell> leaf_;
+    double tolerance_;  // of the error of a vertex
     Mesh<D> mesh_;
     std::vector<std::int64_t> next_side_;
     std::vector<std::size_t> reversed_;

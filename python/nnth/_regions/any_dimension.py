@@ -21,14 +21,21 @@ if TYPE_CHECKING:
 # about a second: 25, 100 and 3000 us per region in dimension 4, 5 and 6 (bench/bench_search.py).
 MAX_WALKED: Final = {5: 10_000, 6: 300}
 MAX_WALKED_DIMENSION: Final = 4  # where the walk is as fast as the search
+# A walk starts at the vertices of the domain, found in exact arithmetic, whose number grows with
+# that of its inequalities: 32 have up to 464 in dimension 4.
+MAX_ROWS: Final = 32
+MAX_ROWS_IN_PLANE: Final = 256
 MAX_RANK: Final = 64  # beyond it, counts of networks that have this rank are out of reach
 
 
-def is_walked(dimension: int, neurons: int, *, measured: bool = False) -> bool:
+def is_walked(dimension: int, neurons: int, *, measured: bool = False, rows: int = 0) -> bool:
     """Whether polytopes are walked through, which counts their faces, instead of a search.
 
-    measured: whether the region of a point is to be measured, which only the walk does.
+    measured: whether the region of a point is to be measured, which only the walk does. rows: the
+    number of inequalities of the domain, unless it is a box or the whole space.
     """
+    if rows > (MAX_ROWS if dimension > 2 else MAX_ROWS_IN_PLANE):
+        return False
     if dimension <= MAX_WALKED_DIMENSION or (measured and dimension in MAX_WALKED):
         return True
     limit = MAX_WALKED.get(dimension, 0)

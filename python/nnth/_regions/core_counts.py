@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """Exact counts of the regions of one network, in the whole space or in a box.
+    """Exact counts of the regions of one network, in the whole space, a box or a polytope.
 
     Attributes:
         activation_regions: The number of full-dimensional cells on which the pattern of active
             neurons is constant; they are convex polyhedra.
         linear_regions: The number of maximal sets of one gradient that are connected through
             facets; None if the regions were searched for.
-        bounded: The number of bounded activation regions; in a box, of those without a side on its
-            boundary.
+        bounded: The number of bounded activation regions; in a domain, of those without a side on
+            its boundary.
         vertices, edges, sides: Faces of the complex of activation regions; a side is counted once
-            for each region that it bounds. The vertices and sides of a box are counted too; faces
-            at infinity are not.
+            for each region that it bounds. The vertices and sides of a domain are counted too;
+            faces at infinity are not.
         zero_cell_sides: The number of sides of the region around `point`; None if the point is on
             a boundary.
         zero_cell_measure: The length, area or volume of that region, with a relative error below
@@ -38,8 +38,9 @@ class RegionCounts:
         layer_regions: The activation regions of the first 1, 2, ..., L hidden layers.
 
     If one hidden layer is counted by its characteristic polynomial, zero_cell_sides and exact_signs
-    are None, and zero_cell_measure is NaN. The search, for n0 >= 5, knows activation_regions,
-    bounded, exact_signs and layer_regions; the others are None, and zero_cell_measure is NaN.
+    are None, and zero_cell_measure is NaN. The search, for n0 >= 5 and in domains of many
+    inequalities, knows activation_regions, bounded, exact_signs and layer_regions; the others are
+    None, and zero_cell_measure is NaN.
 
     Example:
         >>> nnth.count_regions(nnth.random_network(2, (3,))).layer_regions
@@ -59,7 +60,7 @@ class RegionCounts:
 
     @property
     def unbounded(self) -> int:
-        """Unbounded activation regions; in a box, those with a side on its boundary."""
+        """Unbounded activation regions; in a domain, those with a side on its boundary."""
         return self.activation_regions - self.bounded
 
     @property

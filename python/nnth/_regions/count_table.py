@@ -179,7 +179,9 @@ def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
 def _note_on_search(counts: Sequence[RegionCounts]) -> str:
     """Return what is unknown if regions were searched for."""
     searched = any(c.linear_regions is None for c in counts)
-    return "linear regions and faces are not counted in this dimension" if searched else ""
+    return (
+        "linear regions and faces are not counted in this dimension or domain" if searched else ""
+    )
 
 
 def count_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnth import _core
 from nnth._networks.network import Network, require_relu
 from nnth._regions import any_dimension
 from nnth._regions.bounds import zaslavsky
 from nnth._regions.core_counts import RegionCounts, core_network, count_core
-from nnth._regions.domains import count_domain
+from nnth._regions.domains import CountDomain, count_domain
 from nnth._regions.one_layer import count_arrangement
 from nnth._regions.reach import check_reach
 from nnth._runtime.typing import Progress
@@ -68,15 +67,15 @@ def count_regions(
     Accuracy: exact. Signs are taken from floating point with a proven error bound, and from exact
     arithmetic where that leaves a doubt; Euler's identities are checked in every run. Only
     zero_cell_measure is rounded: it is a sum of volumes of simplices, all positive, with a relative
-    error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some
-    5 us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth,
-    and from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of
-    32. From n0 = 5 on, unless the walk through polytopes takes less than a second, and in polytopes
-    a search by linear programs counts, in 10 to 50 us per region; each of its answers is proven by
-    rounding bounds or in exact arithmetic. It counts no linear regions and no faces. With `point`,
-    whose region only the walk measures, the walk counts up to n0 = 6, in 0.1 to 3 ms per region.
-    One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by the
-    characteristic polynomial of its arrangement.
+    error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some 5
+    us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth, and
+    from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of 32.
+    From n0 = 5 on, unless the walk through polytopes takes less than a second, and in domains of
+    many inequalities, a search by linear programs counts, in 10 to 50 us per region; each of its
+    answers is proven by rounding bounds or in exact arithmetic. It counts no linear regions and no
+    faces. With `point`, whose region only the walk measures, the walk counts up to n0 = 6, in 0.1
+    to 3 ms per region. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole
+    space is counted by the characteristic polynomial of its arrangement.
 
     Example:
         >>> counts = nnth.count_regions(nnth.random_network(2, (8,)))
@@ -93,28 +92,29 @@ def count_regions(
     if network.n0 >= 3 and one_layer and not _is_small(network, measured):
         return count_arrangement(network, threads, progress)
     if network.n0 <= 2 or domain != "space":
-        within = where.core(network.n0)
+        where.core(network.n0)  # for its checks, which come before those of the reach
         check_reach(network.n0, network.n0, network.widths)
-        return _count(network, within, around, measured, threads, progress)
+        return _count(network, where, around, measured, threads, progress)
     small, columns = any_dimension.reduced(network)
     check_reach(network.n0, small.n0, network.widths)
     if small is not network:
         around = any_dimension.projected(network, columns, around)
-    counts = _count(small, where.core(small.n0), around, measured, threads, progress)
+    counts = _count(small, where, around, measured, threads, progress)
     return _lifted(counts, network.n0 - small.n0)
 
 
 def _count(
     network: Network,
-    domain: _core.RegionDomain,
+    where: CountDomain,
     around: Sequence[float | Fraction],
     measured: bool,
     threads: int,
     progress: Progress | None,
 ) -> RegionCounts:
     """Return the counts by a walk through polytopes or, where that takes long, by a search."""
-    core = core_network(network)
-    if any_dimension.is_walked(network.n0, sum(network.widths), measured=measured):
+    core, domain = core_network(network), where.core(network.n0)
+    neurons, rows = sum(network.widths), where.rows(network.n0)
+    if any_dimension.is_walked(network.n0, neurons, measured=measured, rows=rows):
         return count_core(core, domain, around, threads=threads, progress=progress)
     return RegionCounts(**any_dimension.search(core, domain, threads, progress))
 

@@ -34,6 +34,10 @@ class CountDomain:
         """The limits of each coordinate, if it is a box."""
         return (-float(self.box), float(self.box)) if self.name == "box" else None
 
+    def rows(self, n0: int) -> int:
+        """Return the number of inequalities of a polytope, 0 for other domains."""
+        return len(polytope_domain.inequalities(self.name, n0)) if self.is_polytope else 0
+
     def core(self, n0: int) -> _core.RegionDomain:
         """Return the domain of the core in n0 dimensions.
 
