@@ -212,3 +212,9 @@ def test_other_files_are_refused(tmp_path: Path, arrays: dict[str, Array], messa
     np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
         count_regions(random_network(3, (4,)), domain=f"polytope:{tmp_path / 'p.npz'}")
+
+
+@pytest.mark.parametrize("domain", ["polytop:p.npz", "polytope:", "disk"])
+def test_a_domain_of_another_name_is_refused(domain: str) -> None:
+    with pytest.raises(ValueError, match="domain must be space, box or polytope:FILE, not"):
+        count_regions(random_network(2, (4,)), domain=domain)

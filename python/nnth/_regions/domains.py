@@ -51,7 +51,9 @@ class CountDomain:
 
 def count_domain(domain: str, box: float) -> CountDomain:
     """Return a domain after checking its name and the half side of a box."""
-    if not polytope_domain.is_polytope(domain):
+    if domain == polytope_domain.PREFIX or not polytope_domain.is_polytope(domain):
+        if domain not in ("space", "box"):
+            raise ValueError(f"domain must be space, box or polytope:FILE, not {domain!r}")
         check_domain(domain, box)
     return CountDomain(domain, box)
 

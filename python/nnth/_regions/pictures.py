@@ -160,7 +160,8 @@ def level_picture(
         series = (level, at, np.full(len(at), threshold), None)
         across = ("", np.array(shown), np.full(2, threshold))
         return replace(drawn, points=(*drawn.points, series), lines=(*drawn.lines, across))
-    note = "; ".join(n for n in (note, part, f"line: {level}" if len(points) else "") if n)
+    line = f"line: {level}" if len(points) else f"{level} nowhere in the box"
+    note = "; ".join(n for n in (note, part, line) if n)
     lines = tuple(np.split(points, first[1:-1])) if len(points) else ()
     return replace(tessellation(cells, "gradient", note=note), lines=lines)
 
