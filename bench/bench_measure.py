@@ -18,7 +18,7 @@ import numpy as np
 from measure import append, machine
 
 import nnth
-from nnth._regions.measure import measured
+from nnth._regions.measured_numbers import measured
 
 CASES = (((32, 32), 1.0), ((64, 64), 100.0), ((96, 96), 10.0), ((32, 32, 32), 10.0))
 TOLERANCE = 1e-13  # of the mean square, relative

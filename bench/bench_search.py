@@ -23,7 +23,6 @@ from measure import append, machine, ratios, seconds, shown, spread
 
 from nnth import _core
 from nnth._networks.network import Network, random_network
-from nnth._regions.any_dimension import halfspaces
 
 HERE = Path(__file__).parent
 SHAPES = "3-10-10,4-10-10,5-8-8,6-8-8,7-8-8,8-8-8,10-8-8,12-10-6"
@@ -31,13 +30,17 @@ SHAPES = "3-10-10,4-10-10,5-8-8,6-8-8,7-8-8,8-8-8,10-8-8,12-10-6"
 
 def searched(network: Network) -> int:
     core = _core.RegionNetwork(list(network.weights), list(network.biases))
-    found = _core.search_regions(core, halfspaces(network.n0, None).ravel(), 1, None)
+    found = _core.search_regions(core, _core.RegionDomain.everything(network.n0), 1, None)
     return int(found["activation_regions"])
 
 
 def walked(network: Network) -> int:
     core = _core.RegionNetwork(list(network.weights), list(network.biases))
-    return int(_core.count_regions(core, None, None, 1, None)["activation_regions"])
+    return int(
+        _core.count_regions(core, _core.RegionDomain.everything(network.n0), None, 1, None)[
+            "activation_regions"
+        ]
+    )
 
 
 def by_affinitree(python: str, network: Network, folder: Path) -> tuple[float, int]:

@@ -52,7 +52,7 @@ py::dict to_dict(Measures& found, std::size_t dimension) {
 
 // One network is walked on the calling thread, several on threads of their own.
 std::vector<Calculus> measure_all(const std::vector<const Network*>& networks, bool shifted,
-                                  const Domain& box, const std::vector<std::size_t>& expected,
+                                  const Box& box, const std::vector<std::size_t>& expected,
                                   int threads, Monitor& monitor) {
     std::vector<Calculus> found(networks.size());
     const auto measure = [&](std::size_t i, Monitor& within) {
@@ -79,8 +79,7 @@ py::list measure_regions(const std::vector<const Network*>& networks, bool shift
     std::vector<Calculus> found;
     {
         const py::gil_scoped_release release;
-        found = measure_all(networks, shifted, Domain::box(box.first, box.second), expected,
-                            threads, monitor);
+        found = measure_all(networks, shifted, {box.first, box.second}, expected, threads, monitor);
     }
     using namespace py::literals;
     py::list results;

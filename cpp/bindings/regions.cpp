@@ -28,12 +28,16 @@ Network make_network(const std::vector<Array>& weights, const std::vector<Array>
     if (weights.empty() || weights.size() != biases.size()) {
         throw std::invalid_argument("each layer must have weights and biases");
     }
+    for (const Array& matrix : weights) {
+        if (matrix.ndim() != 2) throw std::invalid_argument("weights must be matrices");
+    }
+    PythonMonitor monitor{py::none()};
+    const py::gil_scoped_release release;
     std::vector<Layer> layers;
     for (std::size_t l = 0; l < weights.size(); ++l) {
-        if (weights[l].ndim() != 2) throw std::invalid_argument("weights must be matrices");
         layers.emplace_back(static_cast<std::size_t>(weights[l].shape(1)),
                             static_cast<std::size_t>(weights[l].shape(0)), values(weights[l]),
-                            values(biases[l]));
+                            values(biases[l]), [&] { monitor.check(0, 1); });
     }
     const std::size_t inputs = layers.front().inputs();
     return Network(std::move(layers), Slice::everything(inputs));
@@ -77,13 +81,7 @@ std::optional<ExactPoint> to_point(const std::optional<std::vector<py::int_>>& c
     return point;
 }
 
-using Interval = std::pair<double, double>;
-
-Domain make_domain(const std::optional<Interval>& box) {
-    return box ? Domain::box(box->first, box->second) : Domain::everything();
-}
-
-py::dict count(const Network& network, const std::optional<Interval>& box,
+py::dict count(const Network& network, const Domain& domain,
                const std::optional<std::vector<py::int_>>& point, int threads,
                py::object progress) {
     PythonMonitor monitor(std::move(progress));
@@ -91,7 +89,7 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
     RegionCounts counts;
     {
         const py::gil_scoped_release release;
-        counts = count_regions(network, make_domain(box), at, threads, monitor);
+        counts = count_regions(network, domain, at, threads, monitor);
     }
     using namespace py::literals;
     return py::dict("activation_regions"_a = counts.activation_regions,
@@ -103,9 +101,8 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
 }
 
-py::dict search(const Network& network, const Array& halfspaces, int threads, py::object progress) {
+py::dict search(const Network& network, const Domain& domain, int threads, py::object progress) {
     PythonMonitor monitor(std::move(progress));
-    const Halfspaces domain(network.dimension(), copied(halfspaces));
     SearchCounts counts;
     {
         const py::gil_scoped_release release;
@@ -117,13 +114,13 @@ py::dict search(const Network& network, const Array& halfspaces, int threads, py
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_cells)));
 }
 
-py::dict cells(const Network& network, const Interval& box, std::size_t expected,
+py::dict cells(const Network& network, const Domain& domain, std::size_t expected,
                py::object progress) {
     PythonMonitor monitor(std::move(progress));
     Cells found;
     {
         const py::gil_scoped_release release;
-        found = collect_cells(network, make_domain(box), expected, monitor);
+        found = collect_cells(network, domain, expected, monitor);
     }
     const auto count = static_cast<py::ssize_t>(found.first.size()) - 1;
     const auto sides = static_cast<py::ssize_t>(found.side_layers.size());
@@ -160,13 +157,27 @@ void bind_regions(py::module_& module) {
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"))
         .def("on_slice", &on_slice, py::arg("origin"), py::arg("ends"), py::arg("start"),
              py::arg("chart"));
-    module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
+    py::class_<Domain>(module, "RegionDomain")
+        .def_static("everything", &Domain::everything, py::arg("dimension"))
+        .def_static(
+            "box",
+            [](std::size_t dimension, double low, double high) {
+                return Domain::box(dimension, {low, high});
+            },
+            py::arg("dimension"), py::arg("low"), py::arg("high"))
+        .def_static(
+            "polytope",
+            [](std::size_t dimension, const Array& rows) {
+                return Domain::polytope(dimension, values(rows));
+            },
+            py::arg("dimension"), py::arg("rows"));
+    module.def("count_regions", &count, py::arg("network"), py::arg("domain"), py::arg("point"),
                py::arg("threads"), py::arg("progress"));
-    module.def("search_regions", &search, py::arg("network"), py::arg("halfspaces"),
-               py::arg("threads"), py::arg("progress"));
+    module.def("search_regions", &search, py::arg("network"), py::arg("domain"), py::arg("threads"),
+               py::arg("progress"));
     module.def("basis_columns", &independent_columns, py::arg("matrix"), py::arg("most"),
                py::arg("progress"));
-    module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),
+    module.def("region_cells", &cells, py::arg("network"), py::arg("domain"), py::arg("expected"),
                py::arg("progress"));
 }
 

@@ -69,7 +69,9 @@ from nnth._regions.along import regions_along
 from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
-from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.count_table import regions
+from nnth._regions.counts import count_regions
 from nnth._regions.distance import regions_distance
 from nnth._regions.measure import RegionMeasures, regions_measure
 from nnth._regions.through import regions_on_line, regions_on_plane, regions_through

@@ -370,21 +370,33 @@ class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - star
         self, origin: Floats, ends: Floats, start: Floats, chart: Floats
     ) -> RegionNetwork: ...
 
-def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields of RegionCounts
+class RegionDomain:
+    @staticmethod
+    def everything(dimension: int) -> RegionDomain: ...
+    @staticmethod
+    def box(  # low <= t_j <= high
+        dimension: int, low: float, high: float
+    ) -> RegionDomain: ...
+    @staticmethod
+    def polytope(  # rows [k (dimension + 1)]: n.t + c >= 0
+        dimension: int, rows: Floats
+    ) -> RegionDomain: ...
+
+def count_regions(  # keys: fields of RegionCounts
     network: RegionNetwork,
-    box: tuple[float, float] | None,
+    domain: RegionDomain,
     point: Sequence[int] | None,  # homogeneous coordinates: point[:-1] / point[-1]
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...
-def search_regions(  # halfspaces [k (n0 + 1)]: n.x + c >= 0; keys: some fields of RegionCounts
-    network: RegionNetwork, halfspaces: Floats, threads: int, progress: Progress | None
+def search_regions(  # keys: some fields of RegionCounts
+    network: RegionNetwork, domain: RegionDomain, threads: int, progress: Progress | None
 ) -> dict[str, Any]: ...
 def basis_columns(  # of a matrix, by exact rank; at most `most`
     matrix: Floats, most: int, progress: Progress | None
 ) -> list[int]: ...
 def region_cells(  # keys are the fields of nnth.Cells
-    network: RegionNetwork, box: tuple[float, float], expected: int, progress: Progress | None
+    network: RegionNetwork, domain: RegionDomain, expected: int, progress: Progress | None
 ) -> dict[str, Any]: ...
 
 # sgd.cpp

@@ -16,6 +16,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "y.npy", x.sum(axis=1))
     np.save(tmp_path / "u.npy", x[:2] + 0.1)
     np.save(tmp_path / "triangle.npy", x[:3])
+    simplex = np.vstack([-np.eye(3), np.ones((1, 3))])  # x_j >= -1, x_1 + x_2 + x_3 <= 1
+    np.savez(tmp_path / "simplex.npz", A=simplex, b=np.ones(4))
     for name, width in (("small", 4), ("large", 8)):
         net = nnth.random_network(3, [width, width], seed=width)
         net.save(tmp_path / f"{name}.npz")

@@ -110,6 +110,7 @@ MORE = {
     "regions count": [
         "--n0 4 --widths 5 --domain box --point 0.1,0.2,0,0",
         "--net telgarsky:3",
+        "--n0 3 --widths 5,4 --domain polytope:simplex.npz",
     ],
     "regions along": [
         "plane --lines 2 --n0 5 --widths 6 --samples 2",

@@ -151,6 +151,18 @@ def region_network(inputs: int = 2, width: int = 8) -> _core.RegionNetwork:
     )
 
 
+everywhere = _core.RegionDomain.everything
+
+
+def region_box(dimension: int, radius: float) -> _core.RegionDomain:
+    return _core.RegionDomain.box(dimension, -radius, radius)
+
+
+def region_simplex() -> _core.RegionDomain:
+    rows = np.hstack([np.vstack([np.eye(3), -np.ones(3)]), np.ones((4, 1))])
+    return _core.RegionDomain.polytope(3, rows.ravel())
+
+
 def on_slice(network: _core.RegionNetwork) -> _core.RegionNetwork:
     """Return the network on the plane of the first two inputs."""
     return network.on_slice(np.zeros(3), np.eye(3)[:, :2], np.zeros(3), np.zeros(0))
@@ -158,10 +170,10 @@ def on_slice(network: _core.RegionNetwork) -> _core.RegionNetwork:
 
 def regions(threads: int) -> Any:
     return [
-        _core.count_regions(region_network(2, 24), (-3.0, 3.0), [1, 2, 10], threads, None),
-        _core.count_regions(region_network(2), None, None, threads, None),
-        _core.count_regions(region_network(3, 12), None, None, threads, None),
-        _core.count_regions(region_network(4, 6), (-1.0, 1.0), None, threads, None),
+        _core.count_regions(region_network(2, 24), region_box(2, 3.0), [1, 2, 10], threads, None),
+        _core.count_regions(region_network(2), everywhere(2), None, threads, None),
+        _core.count_regions(region_network(3, 12), everywhere(3), None, threads, None),
+        _core.count_regions(region_network(4, 6), region_box(4, 1.0), None, threads, None),
     ]
 
 
@@ -325,15 +337,25 @@ CALLS: dict[str, Call] = {
     # regions.cpp
     "RegionNetwork": lambda _: type(region_network()).__name__,
     "RegionNetwork.on_slice": lambda threads: _core.count_regions(
-        on_slice(region_network(3, 12)), None, None, threads, None
+        on_slice(region_network(3, 12)), everywhere(2), None, threads, None
+    ),
+    "RegionDomain": lambda _: type(everywhere(3)).__name__,
+    "RegionDomain.everything": lambda threads: _core.count_regions(
+        region_network(3, 12), everywhere(3), None, threads, None
+    ),
+    "RegionDomain.box": lambda threads: _core.count_regions(
+        region_network(3, 12), region_box(3, 1.0), None, threads, None
+    ),
+    "RegionDomain.polytope": lambda threads: _core.count_regions(
+        region_network(3, 12), region_simplex(), None, threads, None
     ),
     "count_regions": regions,
     "search_regions": lambda threads: [
-        _core.search_regions(region_network(3, 12), np.zeros(0), threads, None),
-        _core.search_regions(region_network(5, 6), np.zeros(0), threads, None),
+        _core.search_regions(region_network(3, 12), everywhere(3), threads, None),
+        _core.search_regions(region_network(5, 6), everywhere(5), threads, None),
     ],
     "basis_columns": lambda _: _core.basis_columns(np.vstack((X, X)), 64, None),
-    "region_cells": lambda _: _core.region_cells(region_network(), (-3.0, 3.0), 100, None),
+    "region_cells": lambda _: _core.region_cells(region_network(), region_box(2, 3.0), 100, None),
     # region_calculus.cpp
     "measure_regions": lambda threads: _core.measure_regions(
         [region_network(), region_network(2, 12)], False, (-1.0, 1.0), [100, 100], threads, None

@@ -14,7 +14,9 @@ from region_nets import KINDS, Net, nets, one_layer
 from region_oracle import Vector, dot, faces
 
 from nnth._networks.network import Network, random_network
-from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.count_table import regions
+from nnth._regions.counts import count_regions
 
 # measure.hpp promises 1e-10; the oracle's rational number is rounded to a float once.
 TOLERANCE = 1.001e-10

@@ -1,7 +1,6 @@
 """The search for regions against rational linear programs, and against the walk."""
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,22 @@ from oracles.cells import regions as oracle
 
 import nnth
 from nnth import Network, _core, count_regions, random_network
-from nnth._regions.any_dimension import halfspaces, projected, reduced
+from nnth._regions.any_dimension import projected, reduced
 from nnth._regions.bounds import zaslavsky
-from nnth._regions.counts import core_network, count_core
+from nnth._regions.core_counts import core_network, count_core
+from nnth._regions.domains import core_domain
 
 Array = NDArray[np.float64]
 
 
-def search(network: Network, rows: Array | None = None, threads: int = 1) -> dict[str, Any]:
-    rows = halfspaces(network.n0, None) if rows is None else rows
-    return _core.search_regions(core_network(network), rows.ravel(), threads, None)
+def search(
+    network: Network, domain: _core.RegionDomain | Array | None = None, threads: int = 1
+) -> dict[str, Any]:
+    if domain is None:
+        domain = core_domain(None, network.n0)
+    elif isinstance(domain, np.ndarray):
+        domain = _core.RegionDomain.polytope(network.n0, domain.ravel())
+    return _core.search_regions(core_network(network), domain, threads, None)
 
 
 def degenerate(n0: int, widths: tuple[int, ...], seed: int) -> Network:
@@ -71,8 +76,9 @@ def test_polytopes_have_the_regions_of_rational_programs(n0: int) -> None:
 def test_the_walk_finds_the_same_cells(n0: int, limits: tuple[float, float] | None) -> None:
     for seed in range(6):
         for network in (random_network(n0, (5, 4), seed=seed), degenerate(n0, (5, 4), seed)):
-            walked = count_core(core_network(network), limits, None)
-            found = search(network, halfspaces(n0, limits))
+            domain = core_domain(limits, n0)
+            walked = count_core(core_network(network), domain, None)
+            found = search(network, domain)
             assert found["layer_regions"] == walked.layer_regions
             assert found["bounded"] == walked.bounded
 
@@ -131,7 +137,7 @@ def test_the_reduced_network_has_the_counts_of_all_inputs(n0: int) -> None:
         point = None if seed % 2 else np.arange(n0) / 3.0
         found = count_regions(network, point=point)
         exact = [0.0] * n0 if point is None else [float(x) for x in point]
-        walked = count_core(core_network(network), None, exact)
+        walked = count_core(core_network(network), core_domain(None, n0), exact)
         for name in walked.__dict__:
             if name != "exact_signs":
                 values = (getattr(found, name), getattr(walked, name))
@@ -165,7 +171,7 @@ def test_many_inputs_into_few_neurons_are_counted() -> None:
     table = nnth.regions(n0=64, widths=(4, 4), seed=1)
     reduced_to = random_network(64, (4, 4), seed=1)
     small = Network([reduced_to.weights[0][:, :4], *reduced_to.weights[1:]], reduced_to.biases)
-    walked = count_core(core_network(small), None, [0.0] * 4)
+    walked = count_core(core_network(small), core_domain(None, 4), [0.0] * 4)
     assert table["activation_regions"][0] == walked.activation_regions
     assert table["linear_regions"][0] == walked.linear_regions
     assert table["bounded"][0] == 0
@@ -177,33 +183,3 @@ def test_an_unknown_count_is_nan_and_the_note_says_so() -> None:
     assert "linear regions" in str(table["note"][0])
     assert table["activation_regions"][0] + 0 == table["unbounded"][0]
     assert table["activation_regions"][0] <= table["upper_bound"][0]
-
-
-# Domains A x <= b.
-
-
-def test_a_file_of_inequalities_is_a_domain(tmp_path: Path) -> None:
-    network = random_network(3, (5, 4), seed=1)
-    a, b = np.vstack([np.eye(3), -np.eye(3)]), np.full(6, 2.0)
-    np.savez(tmp_path / "box.npz", A=a, b=b)
-    np.savetxt(tmp_path / "box.csv", np.column_stack([a, b]), delimiter=",")
-    expected = count_regions(network, domain="box", box=2.0)
-    for name in ("box.npz", "box.csv"):
-        found = count_regions(network, domain=f"polytope:{tmp_path / name}")
-        assert found.layer_regions == expected.layer_regions
-        assert found.bounded == expected.bounded
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"A": np.eye(2), "b": np.ones(2)}, "domain must be in 3 dimensions, as n0 is 3, not 2"),
-        ({"A": np.eye(3), "b": np.ones(2)}, "must have an entry for each of 3 rows of A"),
-        ({"A": np.eye(3)}, "it must hold an array named b"),
-        ({"A": np.vstack([np.eye(3), -np.eye(3)]), "b": np.zeros(6)}, "must have interior points"),
-    ],
-)
-def test_other_files_are_refused(tmp_path: Path, arrays: dict[str, Array], message: str) -> None:
-    np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=message):
-        count_regions(random_network(3, (4,)), domain=f"polytope:{tmp_path / 'p.npz'}")

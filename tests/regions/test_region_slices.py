@@ -22,7 +22,8 @@ from region_oracle import Complex, Counts, faces
 from nnth._networks.ensemble import ensemble
 from nnth._networks.network import Network, random_network
 from nnth._regions.cells import cells_of
-from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.counts import count_regions
 from nnth._regions.pictures import place
 from nnth._regions.slices import Slice, count_slice, plane_through
 from nnth._regions.through import regions_on_plane, regions_through

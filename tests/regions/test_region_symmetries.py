@@ -20,7 +20,8 @@ from region_nets import KINDS, Net, gaussian, nets
 from region_oracle import Counts, faces
 
 from nnth._networks.network import Network
-from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.counts import count_regions
 from nnth._regions.through import regions_on_plane, regions_through
 
 Floats = NDArray[np.float64]

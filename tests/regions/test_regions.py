@@ -186,7 +186,7 @@ def test_a_network_in_a_file(tmp_path: Path) -> None:
     [
         ({"net": "telgarsky:3", "n0": 1}, "n0 must not be given where net is, and is 1"),
         ({"net": "tents"}, r"net must be a file ending in \.npz, .* or \.h5, or a name"),
-        ({"domain": "ball"}, "domain must be space or box, not 'ball'"),
+        ({"domain": "ball"}, "domain must be space, box or polytope:FILE, not 'ball'"),
         ({"box": math.inf, "domain": "box"}, "box must be finite and above 0, not inf"),
         ({"samples": 0}, "samples must be at least 1, not 0"),
         ({"point": (1.0,)}, "point must have 2 coordinates"),

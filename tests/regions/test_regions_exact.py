@@ -17,7 +17,8 @@ from region_oracle import Counts, faces
 
 from nnth import _core
 from nnth._networks.network import Network
-from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.counts import count_regions
 
 BOXES = st.none() | RADII
 FIELDS = [field.name for field in dataclasses.fields(Counts)]
@@ -398,10 +399,15 @@ def test_the_core_takes_finite_numbers_alone(bad: float) -> None:
             whole.on_slice(*arrays)
     for box in ((0.0, bad), (bad, 0.0), (0.0, 0.0), (1.0, -1.0)):
         with pytest.raises(ValueError, match="sides of a box must be finite and low < high"):
-            _core.count_regions(whole, box, None, 1, None)
-        with pytest.raises(ValueError, match="sides of a box must be finite and low < high"):
-            _core.region_cells(whole, box, 1, None)
+            _core.RegionDomain.box(2, *box)
+    everywhere = _core.RegionDomain.everything(2)
+    with pytest.raises(ValueError, match="cells are collected in a bounded domain"):
+        _core.region_cells(whole, everywhere, 1, None)
+    with pytest.raises(ValueError, match="the domain must have the dimension of the network"):
+        _core.count_regions(whole, _core.RegionDomain.everything(3), None, 1, None)
+    with pytest.raises(ValueError, match="the domain must have the dimension of the network"):
+        _core.region_cells(whole, _core.RegionDomain.box(3, -1.0, 1.0), 1, None)
     with pytest.raises(ValueError, match="last coordinate of a point must be positive"):
-        _core.count_regions(whole, None, [0, 0, 0], 1, None)
+        _core.count_regions(whole, everywhere, [0, 0, 0], 1, None)
     with pytest.raises(ValueError, match="a coordinate for each dimension, and one"):
-        _core.count_regions(whole, None, [0, 1], 1, None)
+        _core.count_regions(whole, everywhere, [0, 1], 1, None)

@@ -18,6 +18,7 @@ from nnth._tables.statistics import (
     log_slopes,
     mean_and_stderr,
     mean_of,
+    note_on_power,
     note_on_z,
     skewness,
     variance_and_stderr,
@@ -126,6 +127,18 @@ def test_powers() -> None:
     assert np.array(fitted_power(x, noisy, errors)) == pytest.approx(np.array(alone))
     errors[2:] = math.inf
     assert np.isnan(fitted_power(x, noisy, errors)).all()
+
+
+def test_a_note_says_where_a_power_changes() -> None:
+    x = np.array([2.0, 4.0, 16.0, 64.0, 256.0])
+    noise = 0.01 * RNG.normal(size=(5, 40))
+    bent = np.where(x < 10.0, -np.log(x), np.log(x) - 2.0 * np.log(16.0))[:, None]
+    note = "no power of n yet: the slope goes from -1 to 1"
+    assert note_on_power(x, bent + np.zeros(4)) == note
+    assert note_on_power(x, np.log(x)[:, None] + noise) == ""
+    assert note_on_power(x[:2], bent[:2] + noise[:2]) == ""
+    assert "the slope goes from" in note_on_power(x, bent + noise)
+    assert note_on_power(x, bent + 3000.0 * noise) == ""
 
 
 def test_no_other_module_has_standard_errors_or_z_of_its_own() -> None:

@@ -255,4 +255,4 @@ def test_exponents_of_small_widths_have_a_note() -> None:
     far = np.abs(table["z"]) > 4.5
     assert far.any()
     assert (np.char.find(table["note"][far], "theory is of large widths") >= 0).all()
-    assert (np.char.find(table["note"], "widths are too small: the exponent goes from") >= 0).any()
+    assert (np.char.find(table["note"], "no power of n yet: the slope goes from") >= 0).any()

@@ -140,7 +140,7 @@ def count(
     call.check_together(needs=[("--color", ("--plot",))])
     check_box(call, domain)
     networks = nets.ensemble(call, n0, samples)
-    from nnth._regions.counts import count_table
+    from nnth._regions.count_table import count_table
 
     place = None
     if call.plot is not None or save is not None:

@@ -13,15 +13,16 @@ namespace nnth::kernel {
 
 namespace {
 
-// The rows and columns of a tile: its sums and what they need fit in 16 registers of AVX2.
+// A tile has this many rows and columns, so that its sums, the entries of 8 columns and one entry
+// of a row fit in the 16 registers of AVX2.
 constexpr std::size_t kTileRows = 4, kTileColumns = 8;
 
 // The number of terms in a run. Products are summed in runs, and then the sums of the runs, so that
 // the rounding of many terms stays small.
 constexpr std::size_t kRun = 32;
 
-// The number of terms after which the next tile has its turn: a panel of so many terms of 8 inputs
-// stays in the first level of the cache.
+// The number of terms after which the next tile has its turn. A panel of this many terms of 8
+// inputs stays in the first level of the cache.
 constexpr std::size_t kChunk = 8 * kRun;
 
 // Vectors of GCC and Clang. What is wider than the registers of the CPU is kept in memory, which

@@ -21,7 +21,7 @@ using Point = std::array<double, D>;
 template <std::size_t D>
 class OutputOnMesh {
   public:
-    OutputOnMesh(const Mesh<D>& mesh, std::size_t output, const Domain& box)
+    OutputOnMesh(const Mesh<D>& mesh, std::size_t output, const Box& box)
         : mesh_(mesh),
           output_(output),
           unit_(unit_exponent(box.high / 2 - box.low / 2) + 1),
@@ -284,7 +284,7 @@ class OutputOnMesh {
 };
 
 template <std::size_t D>
-Calculus measure_on_mesh(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Calculus measure_on_mesh(const LevelNetwork& network, const Box& box, std::size_t expected,
                          Monitor& monitor) {
     const Mesh<D> mesh = make_mesh<D>(network, box, expected, monitor);
     Calculus found{mesh.cells(), mesh.exact_signs, {}};
@@ -297,10 +297,9 @@ Calculus measure_on_mesh(const LevelNetwork& network, const Domain& box, std::si
 
 }  // namespace
 
-Calculus measure_network(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Calculus measure_network(const LevelNetwork& network, const Box& box, std::size_t expected,
                          Monitor& monitor) {
     network.require_valid();
-    if (box.whole) throw std::invalid_argument("a network is measured in a box");
     box.require_valid();
     switch (network.network.dimension()) {
         case 1:

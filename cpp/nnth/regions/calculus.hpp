@@ -37,12 +37,12 @@ struct Calculus {
 
 // In dimension 1 to 4. The monitor reports `expected` as the total number of
 // cells. Throws std::invalid_argument for other dimensions or an empty or infinite box.
-Calculus measure_network(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Calculus measure_network(const LevelNetwork& network, const Box& box, std::size_t expected,
                          Monitor& monitor);
 
 // The same in dimension 3 and 4, without a mesh.
 template <std::size_t Dimension>
-Calculus measure_in_space(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Calculus measure_in_space(const LevelNetwork& network, const Box& box, std::size_t expected,
                           Monitor& monitor);
 
 }  // namespace nnth::regions

@@ -74,12 +74,12 @@ class SpaceCalculus {
   public:
     using Cell = Polytope<D>;
 
-    SpaceCalculus(const LevelNetwork& network, const Domain& box, std::size_t expected,
+    SpaceCalculus(const LevelNetwork& network, const Box& box, std::size_t expected,
                   Monitor& monitor)
         : network_(network),
           expected_(expected),
           monitor_(monitor),
-          query_(network.network, box, std::nullopt),
+          query_(network.network, Domain::box(D, box), std::nullopt),
           walk_(query_),
           leaf_(network, walk_),
           unit_(unit_exponent(box.high / 2 - box.low / 2) + 1),
@@ -271,12 +271,12 @@ class SpaceCalculus {
 }  // namespace
 
 template <std::size_t Dimension>
-Calculus measure_in_space(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Calculus measure_in_space(const LevelNetwork& network, const Box& box, std::size_t expected,
                           Monitor& monitor) {
     return SpaceCalculus<Dimension>(network, box, expected, monitor).measure();
 }
 
-template Calculus measure_in_space<3>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
-template Calculus measure_in_space<4>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
+template Calculus measure_in_space<3>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
+template Calculus measure_in_space<4>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
 
 }  // namespace nnth::regions

@@ -32,12 +32,12 @@ double residual(const Hyperplane<2>& plane, double x, double y) {
            plane.linear_error * (std::abs(x) + std::abs(y)) + plane.constant_error + underflow;
 }
 
-// The point at infinity of a line on a side of the domain boundary: the direction of the line meets
-// that side.
-bool meet_at_infinity(const Hyperplane<2>& line, const Facet& outer, Vertex<2>& vertex) {
-    const auto axis = static_cast<std::size_t>(outer.index / 2);
+// The point at infinity of a line on a side of the cube at infinity: the direction of the line
+// meets that side.
+bool meet_at_infinity(const Hyperplane<2>& line, const Hyperplane<2>& outer, Vertex<2>& vertex) {
+    const std::size_t axis = outer.row[0] != 0 ? 0 : 1;
     const double along = line.row[1 - axis];
-    const double end = outer.index % 2 == 0 ? 1.0 : -1.0;
+    const double end = -outer.row[axis];
     const double slope = std::abs(along) - line.linear_error;
     if (!(slope > std::abs(along) / 2)) return false;
     const double value = -line.row[axis] * end / along;
@@ -94,18 +94,21 @@ Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact) {
     if (!(moderate(a) && moderate(c) && slope > 0.5 * std::abs(a) && moderate(t))) {
         return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
     }
-    const double error = (plane.linear_error * std::abs(t) + plane.constant_error) / slope +
-                         2 * rounding * std::abs(t);
-    return {{t, 1.0}, error * slack + underflow, std::abs(t)};
+    const double error = ((plane.linear_error * std::abs(t) + plane.constant_error) / slope +
+                          2 * rounding * std::abs(t)) *
+                             slack +
+                         underflow;
+    if (error > exact.tolerance()) return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
+    return {{t, 1.0}, error, std::abs(t)};
 }
 
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact) {
     Vertex<2> vertex;
-    const bool infinite = first.facet.on_domain_boundary() && first.row[2] == infinity;
-    if (infinite ? moderate(second) && meet_at_infinity(second, first.facet, vertex)
-                 : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex)) {
-        return vertex;
-    }
+    const bool met =
+        first.at_infinity()
+            ? moderate(second) && meet_at_infinity(second, first, vertex)
+            : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex);
+    if (met && vertex.error <= exact.tolerance()) return vertex;
     return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
 }
 
@@ -119,32 +122,30 @@ void Segment::set(const Vertex& left, const Hyperplane& left_plane, const Vertex
     facets_[1] = right_plane;
 }
 
-Segment Segment::of(const Domain& domain) {
-    const double low = domain.low;
-    const double high = domain.high;
-    const double finite = domain.whole ? 0.0 : 1.0;
+Segment Segment::cube(const Domain& domain) {
+    const std::size_t high = domain.cube();
+    const std::size_t low = high + 1;
     Segment segment;
-    segment.set(
-        {{low, finite}, 0, std::abs(low)}, {{Facet::domain_boundary, 1, 1}, {1, -low}, 0, 0},
-        {{high, finite}, 0, std::abs(high)}, {{Facet::domain_boundary, 0, 1}, {-1, high}, 0, 0});
+    segment.set(cube_corner<1>(domain, {low}), side_plane<1>(domain, low),
+                cube_corner<1>(domain, {high}), side_plane<1>(domain, high));
     return segment;
 }
 
-Polygon Polygon::of(const Domain& domain) {
-    const double low = domain.low;
-    const double high = domain.high;
-    const double finite = domain.whole ? 0.0 : 1.0;
+Polygon Polygon::cube(const Domain& domain) {
+    const std::size_t right = domain.cube();
+    const std::size_t left = right + 1;
+    const std::size_t top = right + 2;
+    const std::size_t bottom = right + 3;
     Polygon polygon;
     polygon.clear(4);
-    const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
-        polygon.vertices_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
-        polygon.facets_.push(
-            {{Facet::domain_boundary, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
+    const auto add = [&](std::size_t x, std::size_t y, std::size_t side) {
+        polygon.vertices_.push(cube_corner<2>(domain, {x, y}));
+        polygon.facets_.push(side_plane<2>(domain, side));
     };
-    add(low, low, 3, 0, 1, -low);
-    add(high, low, 0, -1, 0, high);
-    add(high, high, 2, 0, -1, high);
-    add(low, high, 1, 1, 0, -low);
+    add(left, bottom, bottom);
+    add(right, bottom, right);
+    add(right, top, top);
+    add(left, top, left);
     return polygon;
 }
 

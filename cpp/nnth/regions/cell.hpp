@@ -1,12 +1,17 @@
 // Convex cells of dimension 1 and 2, and how a hyperplane splits them.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "nnth/regions/affine.hpp"
 #include "nnth/regions/buffer.hpp"
+#include "nnth/regions/domain.hpp"
 #include "nnth/regions/exact.hpp"
 
 namespace nnth::regions {
@@ -26,6 +31,8 @@ struct Hyperplane {
     std::array<double, Dimension + 1> row;
     double linear_error;    // a bound of the error of each entry but the last
     double constant_error;  // a bound of the error of the last entry
+
+    bool at_infinity() const { return facet.on_domain_boundary() && row[Dimension] == infinity; }
 };
 
 // The facet of a cell on which each facet of its two halves lies: an index, or `cut` for the cut.
@@ -54,7 +61,7 @@ class Segment {
     using Vertex = regions::Vertex<1>;
     using Hyperplane = regions::Hyperplane<1>;
 
-    static Segment of(const Domain& domain);
+    static Segment cube(const Domain& domain);
 
     const Buffer<Vertex>& vertices() const { return vertices_; }
     const Buffer<Hyperplane>& facets() const { return facets_; }
@@ -81,7 +88,7 @@ class Polygon {
     using Vertex = regions::Vertex<2>;
     using Hyperplane = regions::Hyperplane<2>;
 
-    static Polygon of(const Domain& domain);
+    static Polygon cube(const Domain& domain);
 
     const Buffer<Vertex>& vertices() const { return vertices_; }
     const Buffer<Hyperplane>& facets() const { return facets_; }
@@ -105,6 +112,30 @@ class Polygon {
     Buffer<Vertex> vertices_;
     Buffer<Hyperplane> facets_;
 };
+
+// A side of the domain.
+template <std::size_t D>
+Hyperplane<D> side_plane(const Domain& domain, std::size_t index) {
+    Hyperplane<D> plane{{Facet::domain_boundary, static_cast<std::int32_t>(index), 1}, {}, 0, 0};
+    const std::span<const double> row = domain.side(index);
+    std::copy(row.begin(), row.end(), plane.row.begin());
+    return plane;
+}
+
+// A corner of the domain's cube, given the number of a side for each coordinate. Corners at
+// infinity are the directions with coordinates 1 and -1.
+template <std::size_t D>
+Vertex<D> cube_corner(const Domain& domain, const std::array<std::size_t, D>& sides) {
+    Vertex<D> corner{};
+    for (std::size_t j = 0; j < D; ++j) {
+        const std::span<const double> side = domain.side(sides[j]);
+        const bool infinite = side[D] == infinity;
+        corner.position[j] = infinite ? -side[j] : -side[j] * side[D];
+        corner.position[D] = infinite ? 0.0 : 1.0;
+        corner.size = std::max(corner.size, std::abs(corner.position[j]));
+    }
+    return corner;
+}
 
 // The vertices in the form that the inner loops read.
 template <typename Cell>

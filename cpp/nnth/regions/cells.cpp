@@ -58,6 +58,10 @@ Cells collect(const Query& query, std::size_t expected, Monitor& monitor) {
     Collector<Cell> collector(query, expected, monitor);
     Walk<Cell> walk(query, &collector);
     walk.begin(walk.node(0));
+    for (const auto& vertex : walk.node(0).cell.vertices()) {
+        if (vertex.position[Cell::dimension] != 0) continue;
+        throw std::invalid_argument("cells are collected in a bounded domain");
+    }
     Buffer<SideList> sides;
     walk.descend(0, sides);
     return std::move(collector.cells());
@@ -67,10 +71,10 @@ Cells collect(const Query& query, std::size_t expected, Monitor& monitor) {
 
 Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
                     Monitor& monitor) {
-    if (network.dimension() > 2 || domain.whole) {
-        throw std::invalid_argument("cells are collected in an interval or in a box of the plane");
+    if (network.dimension() > 2) {
+        throw std::invalid_argument("cells are collected on a line or in the plane");
     }
-    domain.require_valid();
+    domain.require_dimension(network.dimension());
     const Query query(network, domain, std::nullopt);
     return network.dimension() == 1 ? collect<Segment>(query, expected, monitor)
                                     : collect<Polygon>(query, expected, monitor);

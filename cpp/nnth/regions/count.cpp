@@ -15,27 +15,26 @@ void check(bool holds, const char* identity) {
     if (!holds) throw std::logic_error(std::string("a count fails its check: ") + identity);
 }
 
-void count_line(const Counts& all, bool whole, RegionCounts& counts) {
+void count_line(const Counts& all, RegionCounts& counts) {
     const std::uint64_t breakpoints = all.half_vertices / 2;
     check(counts.activation_regions == breakpoints + 1 && all.sides == 2 * breakpoints,
           "one more interval than breakpoints");
-    counts.vertices = breakpoints + (whole ? 0 : 2);
+    counts.vertices = breakpoints + all.outer_vertices - all.infinite_vertices;
     counts.edges = counts.activation_regions;
 }
 
 // Every inner edge is a side of two cells, and every edge on the domain boundary of one; the domain
 // boundary is a closed line.
-void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t outer_vertices = all.outer_vertices + 4;
+void count_plane(const Counts& all, RegionCounts& counts) {
     const std::uint64_t inner = all.half_vertices / 2;
     check(all.half_vertices % 2 == 0, "every inner vertex is seen from two sides");
-    check(all.outer_sides == outer_vertices, "as many outer edges as outer vertices");
+    check(all.outer_sides == all.outer_vertices, "as many outer edges as outer vertices");
     check(inner + counts.activation_regions == all.sides / 2 + 1, "V - E + F = 1");
-    counts.vertices = inner + (whole ? 0 : outer_vertices);
-    counts.edges = all.sides / 2 + (whole ? 0 : all.outer_sides);
+    counts.vertices = inner + all.outer_vertices - all.infinite_vertices;
+    counts.edges = all.sides / 2 + all.outer_sides - all.infinite_sides;
 }
 
-void count_space(const Counts& all, bool whole, std::size_t dimension, const Faces& found,
+void count_space(const Counts& all, std::size_t dimension, const Faces& found,
                  RegionCounts& counts) {
     const FaceCounts faces = found.counts();
     check(found.unmatched() == 0, "every inner facet has a cell on both sides");
@@ -44,8 +43,8 @@ void count_space(const Counts& all, bool whole, std::size_t dimension, const Fac
         check(faces.vertices + facets == faces.edges + counts.activation_regions + 1,
               "V - E + F - C = 1");
     }
-    counts.vertices = faces.vertices - (whole ? faces.outer_vertices : 0);
-    counts.edges = faces.edges - (whole ? faces.outer_edges : 0);
+    counts.vertices = faces.vertices - faces.infinite_vertices;
+    counts.edges = faces.edges - faces.infinite_edges;
 }
 
 template <typename Cell>
@@ -53,23 +52,22 @@ RegionCounts count(const Query& query, int threads, Monitor& monitor) {
     DividedWalk<Cell> walk(query);
     walk.run(threads, monitor);
     const Counts all = walk.counts();
-    const bool whole = query.domain.whole;
     RegionCounts counts;
     counts.layer_regions = all.layer_cells;
     counts.activation_regions = all.layer_cells.back();
     counts.linear_regions = counts.activation_regions - walk.merged();
     counts.bounded = all.bounded;
-    counts.sides = all.sides + (whole ? 0 : all.outer_sides);
+    counts.sides = all.sides + all.outer_sides - all.infinite_sides;
     counts.sides_at_point = all.sides_at_point;
     counts.measure_at_point = all.measure_at_point;
     counts.exact_signs = all.exact_signs;
     check(all.sides % 2 == 0, "every inner facet belongs to two cells");
     if constexpr (Cell::dimension == 1) {
-        count_line(all, whole, counts);
+        count_line(all, counts);
     } else if constexpr (Cell::dimension == 2) {
-        count_plane(all, whole, counts);
+        count_plane(all, counts);
     } else {
-        count_space(all, whole, Cell::dimension, walk.faces(), counts);
+        count_space(all, Cell::dimension, walk.faces(), counts);
     }
     return counts;
 }
@@ -78,7 +76,7 @@ RegionCounts count(const Query& query, int threads, Monitor& monitor) {
 
 RegionCounts count_regions(const Network& network, const Domain& domain,
                            const std::optional<ExactPoint>& point, int threads, Monitor& monitor) {
-    domain.require_valid();
+    domain.require_dimension(network.dimension());
     if (point && point->size() != network.dimension() + 1) {
         throw std::invalid_argument("a point must have a coordinate for each dimension, and one");
     }

@@ -13,11 +13,11 @@
 namespace nnth::regions {
 
 // Exact counts. Vertices, edges and sides are those of the complex of activation regions; the
-// vertices and sides of a box count too, faces at infinity do not.
+// vertices and sides of a domain count too, faces at infinity do not.
 struct RegionCounts {
     std::uint64_t activation_regions = 0;
     std::uint64_t linear_regions = 0;
-    std::uint64_t bounded = 0;  // without a side on the box, or at infinity
+    std::uint64_t bounded = 0;  // without a side on the domain boundary, or at infinity
     std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
     std::uint64_t sides = 0;                      // the sum over the activation regions
@@ -28,8 +28,8 @@ struct RegionCounts {
 };
 
 // Counts in dimension 1 to 6, for a slice of that dimension. The monitor reports the parts of
-// the domain that are done. Throws std::invalid_argument for other dimensions or an empty or
-// infinite box, and std::logic_error if an identity of Euler's fails (a defect).
+// the domain that are done. Throws std::invalid_argument for other dimensions or a domain without
+// interior, and std::logic_error if an identity of Euler's fails (a defect).
 RegionCounts count_regions(const Network& network, const Domain& domain,
                            const std::optional<ExactPoint>& point, int threads, Monitor& monitor);
 

@@ -18,7 +18,7 @@ struct Searcher {
     Pulse* pulse = nullptr;
     Search search;
 
-    Searcher(const Network& network, const Halfspaces& domain, const PatternLayout& layout)
+    Searcher(const Network& network, const Domain& domain, const PatternLayout& layout)
         : search(network, domain, layout, [this] { pulse->check(0, 1); }) {}
 };
 
@@ -35,11 +35,9 @@ std::size_t parts_wanted(const Network& network) {
 
 }  // namespace
 
-SearchCounts search_regions(const Network& network, const Halfspaces& domain, int threads,
+SearchCounts search_regions(const Network& network, const Domain& domain, int threads,
                             Monitor& monitor) {
-    if (domain.dimension() != network.dimension()) {
-        throw std::invalid_argument("the domain must have the dimension of the network's slice");
-    }
+    domain.require_dimension(network.dimension());
     const PatternLayout layout(network);
     Search top(network, domain, layout, [&] { monitor.check(0, 1); });
     std::vector<Search::Part> parts;

@@ -54,6 +54,17 @@ std::size_t row_bits(const Network& network, const std::vector<std::int64_t>& sc
     return bits;
 }
 
+// The same of the finite sides of a domain.
+std::size_t side_bits(const Domain& domain) {
+    std::size_t most = 0;
+    std::vector<Integer> row;
+    for (std::size_t side = 0; side < domain.rows(); ++side) {
+        integer_row(domain.side(side), row);
+        for (const Integer& entry : row) most = std::max(most, entry.bits());
+    }
+    return most;
+}
+
 // row = sum over the inputs that are on of weight * (their row below) + bias, scaled to integers.
 // Only the first `components` of dimension + 1 entries are computed.
 template <typename IsOn, typename RowBelow>
@@ -114,10 +125,10 @@ std::vector<Integer> slice_rows(const Slice& slice, std::int64_t scale) {
 
 }  // namespace
 
-void Domain::require_valid() const {
-    if (!(low < high && std::isfinite(low) && std::isfinite(high))) {
-        throw std::invalid_argument("the sides of a box must be finite and low < high");
-    }
+void integer_row(std::span<const double> row, std::vector<Integer>& found) {
+    const std::int64_t scale = -least_exponent(row);
+    found.resize(row.size());
+    for (std::size_t c = 0; c < row.size(); ++c) found[c].assign(dyadic(row[c]), scale);
 }
 
 SlicePoint::SlicePoint(ExactPoint homogeneous) : homogeneous_(std::move(homogeneous)) {
@@ -135,19 +146,14 @@ SlicePoint::SlicePoint(ExactPoint homogeneous) : homogeneous_(std::move(homogene
 }
 
 bool SlicePoint::inside(const Domain& domain) const {
-    if (domain.whole) return true;
-    const auto beyond = [&](const Integer& coordinate, double end, int sign) {
-        const std::vector<double> ends{end};
-        const std::int64_t scale = -least_exponent(ends);
-        Integer scaled_end, difference;
-        scaled_end.assign(dyadic(end), scale);
-        difference.add_scaled(coordinate, 1, scale);
-        difference.subtract_product(scaled_end, homogeneous_.back());
-        return difference.sign() == sign;
-    };
-    return std::all_of(homogeneous_.begin(), homogeneous_.end() - 1, [&](const Integer& x) {
-        return beyond(x, domain.low, 1) && beyond(x, domain.high, -1);
-    });
+    std::vector<Integer> row;
+    for (std::size_t side = 0; side < domain.rows(); ++side) {
+        integer_row(domain.side(side), row);
+        Integer value;
+        for (std::size_t c = 0; c < row.size(); ++c) value.add_product(row[c], homogeneous_[c]);
+        if (value.sign() <= 0) return false;
+    }
+    return true;
 }
 
 ExactSigns::ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
@@ -170,7 +176,8 @@ const std::vector<std::int64_t>& ExactSigns::scales() {
 std::size_t ExactSigns::radius_bits() {
     if (radius_bits_ == 0) {
         const std::size_t order = network_.dimension() + 1;
-        radius_bits_ = order * (row_bits(network_, scales()) + bit_length(order)) + beyond_doubles;
+        const std::size_t bits = std::max(row_bits(network_, scales()), side_bits(domain_));
+        radius_bits_ = order * (bits + bit_length(order)) + beyond_doubles;
     }
     return radius_bits_;
 }
@@ -216,12 +223,16 @@ void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
         std::copy(known, known + dimension + 1, found.begin());
         return;
     }
-    const bool upper = facet.index % 2 == 0;
-    const Dyadic end = dyadic(upper ? domain_.high : -domain_.low);
-    const std::int64_t scale = std::max<std::int64_t>(0, -end.exponent);
-    found[static_cast<std::size_t>(facet.index / 2)].assign({upper ? -1 : 1, 0}, scale);
-    found[dimension].assign(end, scale);
-    if (domain_.whole) found[dimension].shift_left(radius_bits());
+    const std::span<const double> side = domain_.side(static_cast<std::size_t>(facet.index));
+    if (!domain_.at_infinity(facet)) {
+        integer_row(side, found);
+        return;
+    }
+    for (std::size_t c = 0; c < dimension; ++c) {
+        if (side[c] != 0) found[c] = side[c] > 0 ? 1 : -1;
+    }
+    found[dimension] = 1;
+    found[dimension].shift_left(radius_bits());
 }
 
 // The common point of `dimension` hyperplanes: its coordinates are the signed maximal minors of
@@ -242,8 +253,11 @@ const ExactPoint& ExactSigns::meeting_point(std::span<const Facet> facets) {
     const std::size_t dimension = facets.size();
     std::vector<Integer> minors(std::size_t{1} << (dimension + 1));
     std::vector<Integer> row_of_facet;
-    minors[0] = 1;
-    for (std::size_t r = 0; r < dimension; ++r) {
+    facet_row(facets[0], row_of_facet);
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        minors[std::size_t{1} << c] = std::move(row_of_facet[c]);
+    }
+    for (std::size_t r = 1; r < dimension; ++r) {
         facet_row(facets[r], row_of_facet);
         for (std::size_t set = 0; set < minors.size(); ++set) {
             if (static_cast<std::size_t>(std::popcount(set)) != r + 1) continue;
@@ -287,6 +301,15 @@ int ExactSigns::sign(std::span<const Facet> facets, std::size_t layer, std::size
     return sign(meeting_point(facets), layer, neuron);
 }
 
+int ExactSigns::sign_at_side(std::span<const Facet> facets, std::size_t side) {
+    const ExactPoint& point = meeting_point(facets);
+    std::vector<Integer> row;
+    facet_row({Facet::domain_boundary, static_cast<std::int32_t>(side), 1}, row);
+    Integer sum;
+    for (std::size_t c = 0; c < point.size(); ++c) sum.add_product(row[c], point[c]);
+    return sum.sign();
+}
+
 double ExactSigns::value(const ExactPoint& point, std::size_t layer, std::size_t neuron) {
     const Integer* values = row(layer, neuron);
     Integer sum;
@@ -305,9 +328,8 @@ bool ExactSigns::independent(std::span<const Facet> facets) {
 double ExactSigns::vertex(std::span<const Facet> facets, std::span<double> position) {
     const ExactPoint& point = meeting_point(facets);
     const std::size_t dimension = facets.size();
-    const bool infinite =
-        domain_.whole && std::any_of(facets.begin(), facets.end(),
-                                     [](const Facet& f) { return f.on_domain_boundary(); });
+    const bool infinite = std::any_of(facets.begin(), facets.end(),
+                                      [&](const Facet& f) { return domain_.at_infinity(f); });
     const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits()) : 0;
     double error = 0;
     bool origin = true;

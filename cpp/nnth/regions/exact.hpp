@@ -11,37 +11,15 @@
 #include <vector>
 
 #include "nnth/numerics/integer.hpp"
+#include "nnth/regions/domain.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
 
 namespace nnth::regions {
 
-// The box low <= t_j <= high, or all of space: then the box |t_j| <= R with an R beyond every
-// vertex, by Hadamard's bound, and points on its sides are at infinity.
-struct Domain {
-    bool whole;
-    double low;
-    double high;
-
-    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the vertices
-    static Domain box(double low, double high) { return {false, low, high}; }
-
-    // Throws std::invalid_argument for an empty or infinite box.
-    void require_valid() const;
-};
-
-// A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
-struct Facet {
-    static constexpr std::int32_t domain_boundary = -1;
-
-    std::int32_t layer;  // hidden layer, or domain_boundary
-    // The neuron; on the domain boundary 2 j for t_j <= high, 2 j + 1 for t_j >= low.
-    std::int32_t index;
-    std::int32_t side;  // sign of the pre-activation inside the cell; 1 on the domain boundary
-
-    bool on_domain_boundary() const { return layer == domain_boundary; }
-    bool operator==(const Facet&) const = default;
-};
+// The positive multiple of a row of doubles by integers, with the least power of two that allows
+// it.
+void integer_row(std::span<const double> row, std::vector<Integer>& found);
 
 // A point by homogeneous coordinates, the last one positive: x_j = point[j] / point.back().
 using ExactPoint = std::vector<Integer>;
@@ -81,6 +59,9 @@ class ExactSigns {
 
     int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
 
+    // The sign of the inequality of a side of the domain at the vertex where `facets` meet.
+    int sign_at_side(std::span<const Facet> facets, std::size_t side);
+
     // The value of a neuron's pre-activation at a point, and an entry of its row a.x + c (the last
     // is c), with a relative error of at most 2^-50, if they are not below 1e-300 or above 1e308.
     double value(const ExactPoint& point, std::size_t layer, std::size_t neuron);
@@ -100,6 +81,11 @@ class ExactSigns {
     // until the pattern below changes.
     const Integer* row(std::size_t layer, std::size_t neuron);
 
+    // Vertices whose error is larger are computed by `vertex` where they are made, so that all
+    // cells below have the better one.
+    void set_tolerance(double error) { tolerance_ = error; }
+    double tolerance() const { return tolerance_; }
+
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }
 
@@ -114,19 +100,20 @@ class ExactSigns {
     // small networks have none.
     // The scales of the slice and then of each layer: rows are integers * 2^-scale.
     const std::vector<std::int64_t>& scales();
-    std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()
+    std::size_t radius_bits();  // a cube at infinity has the radius 2^radius_bits()
 
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
 
     const Network& network_;
-    const Domain domain_;
+    const Domain& domain_;
     const PatternLayout& layout_;
     const std::uint64_t* pattern_;
     std::vector<std::int64_t> scales_;
     std::size_t radius_bits_ = 0;
     std::uint64_t clock_ = 0;
     std::uint64_t decided_ = 0;
+    double tolerance_ = infinity;
     std::vector<std::uint64_t> stamps_;              // of each layer's pattern below
     std::vector<std::uint64_t> row_stamps_;          // of each layer's rows
     std::vector<std::vector<unsigned char>> known_;  // which rows of a layer are computed

@@ -48,8 +48,18 @@ void Faces::Found::merge(const Found& other) {
     keys.insert(other.keys.begin(), other.keys.end());
 }
 
-Faces::Faces(const PatternLayout& layout) : layout_(layout), keys_(128 * layout.words()) {
+Faces::Faces(const PatternLayout& layout, const Domain& domain)
+    : layout_(layout), first_at_infinity_(domain.rows()), keys_(128 * layout.words()) {
     for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = random_key(i);
+}
+
+// The domain's sides have the smallest numbers, and hyperplanes are in ascending order.
+bool Faces::at_infinity(std::span<const FacetId> hyperplanes) const {
+    for (const FacetId id : hyperplanes) {
+        if (!on_domain_boundary(id)) return false;
+        if (id >= first_at_infinity_) return true;
+    }
+    return false;
 }
 
 bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
@@ -81,9 +91,8 @@ FaceKey Faces::face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
 }
 
 void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
-                 const std::uint64_t* pattern, Found& inner, Found& outer) {
-    // The domain's sides have the smallest numbers, and hyperplanes are in ascending order.
-    Found& found = on_domain_boundary(hyperplanes.front()) ? outer : inner;
+                 const std::uint64_t* pattern, Found& finite, Found& infinite) {
+    Found& found = at_infinity(hyperplanes) ? infinite : finite;
     if (hyperplanes.size() > codimension) {
         found.keys.insert(face_key(cell, hyperplanes, pattern));
         return;
@@ -113,10 +122,10 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
     const std::size_t vertices = cell.vertices().size();
     Buffer<FacetId> shared;
     for (std::size_t p = 0; p < vertices; ++p) {
-        note(cell.hyperplanes(p), D, key, pattern, vertices_, outer_vertices_);
+        note(cell.hyperplanes(p), D, key, pattern, vertices_, infinite_vertices_);
         for (std::size_t q = p + 1; q < vertices; ++q) {
             if (!cell.edge(p, q, shared)) continue;
-            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, outer_edges_);
+            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, infinite_edges_);
         }
     }
     ++record->references;
@@ -133,8 +142,8 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
 void Faces::merge(const Faces& other, LinearRegions& linear_regions) {
     vertices_.merge(other.vertices_);
     edges_.merge(other.edges_);
-    outer_vertices_.merge(other.outer_vertices_);
-    outer_edges_.merge(other.outer_edges_);
+    infinite_vertices_.merge(other.infinite_vertices_);
+    infinite_edges_.merge(other.infinite_edges_);
     for (const auto& [facet, record] : other.open_) {
         match(facet, record, linear_regions);
         --record->references;  // the reference of the other set
@@ -143,8 +152,8 @@ void Faces::merge(const Faces& other, LinearRegions& linear_regions) {
 }
 
 FaceCounts Faces::counts() const {
-    return {vertices_.size() + outer_vertices_.size(), edges_.size() + outer_edges_.size(),
-            outer_vertices_.size(), outer_edges_.size()};
+    return {vertices_.size() + infinite_vertices_.size(), edges_.size() + infinite_edges_.size(),
+            infinite_vertices_.size(), infinite_edges_.size()};
 }
 
 template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, LinearRegions&);

@@ -35,15 +35,15 @@ struct FaceKeyHash {
 struct FaceCounts {
     std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
-    std::uint64_t outer_vertices = 0;  // vertices on the domain boundary
-    std::uint64_t outer_edges = 0;
+    std::uint64_t infinite_vertices = 0;  // vertices at infinity
+    std::uint64_t infinite_edges = 0;
 };
 
 // Faces of codimension c through which exactly c hyperplanes pass need no key: each choice of their
 // signs is that of one cell around the face, and the cell where all are positive counts it.
 class Faces {
   public:
-    explicit Faces(const PatternLayout& layout);
+    Faces(const PatternLayout& layout, const Domain& domain);
 
     // Records the faces of a cell, and joins it to its known neighbors.
     template <std::size_t D>
@@ -58,7 +58,7 @@ class Faces {
     FaceCounts counts() const;
 
   private:
-    // The faces of one dimension, on the domain boundary or off it.
+    // The faces of one dimension, at infinity or not.
     struct Found {
         std::uint64_t counted = 0;
         std::unordered_set<FaceKey, FaceKeyHash> keys;
@@ -67,18 +67,20 @@ class Faces {
         void merge(const Found& other);
     };
 
+    bool at_infinity(std::span<const FacetId> hyperplanes) const;
     bool is_on(FacetId id, const std::uint64_t* pattern) const;
     FaceKey sign_key(FacetId id, const std::uint64_t* pattern) const;
     FaceKey cell_key(const std::uint64_t* pattern) const;
     FaceKey face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
                      const std::uint64_t* pattern) const;
     void note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
-              const std::uint64_t* pattern, Found& inner, Found& outer);
+              const std::uint64_t* pattern, Found& finite, Found& infinite);
     void match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions);
 
     const PatternLayout& layout_;
+    FacetId first_at_infinity_;  // the least number of a side of the domain at infinity
     std::vector<FaceKey> keys_;  // for each inactive neuron and each active neuron
-    Found vertices_, edges_, outer_vertices_, outer_edges_;
+    Found vertices_, edges_, infinite_vertices_, infinite_edges_;
     std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
 };
 

@@ -31,13 +31,15 @@ class Builder {
   public:
     static constexpr std::size_t D = Cell::dimension;
 
-    Builder(const LevelNetwork& network, const Domain& box, std::size_t expected, Monitor& monitor)
+    Builder(const LevelNetwork& network, const Box& box, std::size_t expected, Monitor& monitor)
         : box_(box),
           expected_(expected),
           monitor_(monitor),
-          query_(network.network, box, std::nullopt),
+          query_(network.network, Domain::box(D, box), std::nullopt),
           walk_(query_),
-          leaf_(network, walk_) {
+          leaf_(network, walk_),
+          tolerance_(coarse * std::max(std::abs(box.low), std::abs(box.high))) {
+        walk_.exact().set_tolerance(tolerance_);
         mesh_.outputs = network.outputs();
         mesh_.gradient_error.assign(mesh_.outputs, 0.0);
     }
@@ -108,8 +110,7 @@ class Builder {
 
     void add_corner(const Node<Cell>& node, std::size_t corner) {
         typename Cell::Vertex vertex = node.cell.vertices()[corner];
-        const double reach = std::max(std::abs(box_.low), std::abs(box_.high));
-        if (!(vertex.error <= coarse * reach)) {
+        if (!(vertex.error <= tolerance_)) {
             vertex.error = walk_.exact().vertex(node.cell.meeting(corner), vertex.position);
             vertex.size = 0;
             for (std::size_t j = 0; j < D; ++j) {
@@ -241,12 +242,13 @@ class Builder {
         }
     }
 
-    const Domain box_;
+    const Box box_;
     std::size_t expected_;
     Monitor& monitor_;
     Query query_;
     Walk<Cell> walk_;
     LevelLeaf<Cell> leaf_;
+    double tolerance_;  // of the error of a vertex
     Mesh<D> mesh_;
     std::vector<std::int64_t> next_side_;
     std::vector<std::size_t> reversed_;
@@ -265,13 +267,13 @@ void LevelNetwork::require_valid() const {
 }
 
 template <std::size_t Dimension>
-Mesh<Dimension> make_mesh(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Mesh<Dimension> make_mesh(const LevelNetwork& network, const Box& box, std::size_t expected,
                           Monitor& monitor) {
     using Cell = std::conditional_t<Dimension == 1, Segment, Polygon>;
     return Builder<Cell>(network, box, expected, monitor).build();
 }
 
-template Mesh<1> make_mesh<1>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
-template Mesh<2> make_mesh<2>(const LevelNetwork&, const Domain&, std::size_t, Monitor&);
+template Mesh<1> make_mesh<1>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
+template Mesh<2> make_mesh<2>(const LevelNetwork&, const Box&, std::size_t, Monitor&);
 
 }  // namespace nnth::regions

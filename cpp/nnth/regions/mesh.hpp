@@ -82,7 +82,7 @@ struct Mesh {
 // and signs are exact. The monitor reports `expected` as the total number of cells. Throws
 // std::logic_error if an identity of Euler's fails (a defect).
 template <std::size_t Dimension>
-Mesh<Dimension> make_mesh(const LevelNetwork& network, const Domain& box, std::size_t expected,
+Mesh<Dimension> make_mesh(const LevelNetwork& network, const Box& box, std::size_t expected,
                           Monitor& monitor);
 
 }  // namespace nnth::regions

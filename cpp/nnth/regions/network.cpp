@@ -8,24 +8,12 @@
 
 #include "nnth/numerics/dyadic.hpp"
 #include "nnth/numerics/lanes.hpp"
-#include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/text.hpp"
+#include "nnth/regions/spectral_norm.hpp"
 
 namespace nnth::regions {
 
 namespace {
-
-// An upper bound on the 2-norm. No positive one is so small that a rounding error, which is a small
-// part of it, underflows.
-double norm(std::span<const double> values) {
-    constexpr double least = 1e-290;
-    double largest = 0;
-    for (const double value : values) largest = std::max(largest, std::abs(value));
-    if (largest == 0 || !std::isfinite(largest)) return largest;
-    double sum = 0;
-    for (const double value : values) sum += (value / largest) * (value / largest);
-    return std::max(largest * std::sqrt(sum) * slack, least);
-}
 
 void require_finite(std::span<const double> values, const char* what) {
     for (const double value : values) {
@@ -34,88 +22,10 @@ void require_finite(std::span<const double> values, const char* what) {
     }
 }
 
-// Rows [i, i + lanes) and columns [j, j + 2 lanes) of W W' from the columns of W, in registers.
-NNTH_INLINE void gram_tile(const double* columns, std::size_t count, std::size_t stride,
-                           std::size_t i, std::size_t j, double* gram) {
-    Lanes sum[lanes][2] = {};
-    for (std::size_t k = 0; k < count; ++k) {
-        const double* column = columns + k * stride;
-        Lanes left, right;
-        load(left, column + j);
-        load(right, column + j + lanes);
-        for (std::size_t t = 0; t < lanes; ++t) {
-            sum[t][0] += column[i + t] * left;
-            sum[t][1] += column[i + t] * right;
-        }
-    }
-    for (std::size_t t = 0; t < lanes; ++t) {
-        store(gram + (i + t) * stride + j, sum[t][0]);
-        store(gram + (i + t) * stride + j + lanes, sum[t][1]);
-    }
-}
-
-// gram = W W' from the columns of W, each of `stride` doubles, a multiple of 2 lanes.
-NNTH_MULTIVERSION
-void gram_of_columns(const double* columns, std::size_t count, std::size_t stride, double* gram) {
-    for (std::size_t i = 0; i < stride; i += lanes) {
-        for (std::size_t j = 0; j < stride; j += 2 * lanes) {
-            gram_tile(columns, count, stride, i, j, gram);
-        }
-    }
-}
-
-// ||W||_2^2 <= ||W||_1 ||W||_inf: a factor of about sqrt(n)/3 too large for random matrices.
-double norm_of_sums(std::span<const double> columns, std::size_t count, std::size_t stride) {
-    double largest_column = 0;
-    std::vector<double> rows(stride);
-    for (std::size_t k = 0; k < count; ++k) {
-        double column = 0;
-        for (std::size_t i = 0; i < stride; ++i) {
-            const double size = std::abs(columns[k * stride + i]);
-            column += size;
-            rows[i] += size;
-        }
-        largest_column = std::max(largest_column, column);
-    }
-    double largest_row = 0;
-    for (const double row : rows) largest_row = std::max(largest_row, row);
-    return std::sqrt(largest_column) * std::sqrt(largest_row) * slack;
-}
-
-// ||W||_2 <= ||(W W')^(2^k)||_F^(1 / 2^(k+1)), which is at most a factor n^(1/2^(k+2)) too large.
-// The Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth. If the
-// products would take longer than the count, larger bounds are used.
-double spectral_bound(std::span<const double> columns, std::size_t count, std::size_t rows,
-                      std::size_t stride, double frobenius) {
-    if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;
-    if (rows > 2048) return std::min(frobenius, norm_of_sums(columns, count, stride));
-    const std::size_t order = (rows + 2 * lanes - 1) / (2 * lanes) * (2 * lanes);
-    std::vector<double> scaled(count * order);
-    for (std::size_t k = 0; k < count; ++k) {
-        for (std::size_t i = 0; i < rows; ++i) {
-            scaled[k * order + i] = columns[k * stride + i] / frobenius;
-        }
-    }
-    std::vector<double> power(order * order);
-    gram_of_columns(scaled.data(), count, order, power.data());
-    const int squarings = rows <= 512 ? 3 : 1;
-    double root = 0.5;
-    for (int step = 0; step < squarings; ++step) {
-        std::vector<double> square(order * order);
-        gram_of_columns(power.data(), order, order, square.data());  // it is symmetric
-        power = std::move(square);
-        root /= 2;
-    }
-    // Scaled to ||W||_F = 1, rounding and underflow in the powers are below n^2 2^-50 in norm.
-    const double size = static_cast<double>(std::max(count, rows));
-    const double bound = norm(power) + size * size * 0x1p-50;
-    return std::min(frobenius, frobenius * std::pow(bound, root) * slack);
-}
-
 }  // namespace
 
 Layer::Layer(std::size_t inputs, std::size_t outputs, std::span<const double> weights,
-             std::span<const double> biases)
+             std::span<const double> biases, const std::function<void()>& poll)
     : inputs_(inputs), outputs_(outputs), stride_(padded(outputs)) {
     if (inputs == 0 || outputs == 0 || weights.size() != inputs * outputs ||
         biases.size() != outputs) {
@@ -131,11 +41,12 @@ Layer::Layer(std::size_t inputs, std::size_t outputs, std::span<const double> we
     }
     biases_.assign(stride_, 0.0);
     std::copy(biases.begin(), biases.end(), biases_.begin());
-    frobenius_norm_ = norm(weights);
-    spectral_norm_ = outputs <= inputs
-                         ? spectral_bound(columns_, inputs, outputs, stride_, frobenius_norm_)
-                         : spectral_bound(weights, outputs, inputs, inputs, frobenius_norm_);
-    bias_norm_ = norm(biases);
+    frobenius_norm_ = norm_bound(weights);
+    spectral_norm_ =
+        outputs <= inputs
+            ? spectral_norm_bound(columns_, inputs, outputs, stride_, frobenius_norm_, poll)
+            : spectral_norm_bound(weights, outputs, inputs, inputs, frobenius_norm_, poll);
+    bias_norm_ = norm_bound(biases);
     weight_exponent_ = least_exponent(weights);
     bias_exponent_ = least_exponent(biases);
 }
@@ -217,20 +128,20 @@ RoundingBound Network::slice_rounding() const {
     std::vector<double> column(inputs);
     const auto column_norm = [&](auto&& entry) {
         for (std::size_t i = 0; i < inputs; ++i) column[i] = entry(i);
-        return norm(column);
+        return norm_bound(column);
     };
     std::vector<double> sizes(d);  // of the directions
     for (std::size_t k = 0; k < d; ++k) {
         sizes[k] =
             column_norm([&](std::size_t i) { return slice_.ends[i * d + k] - slice_.start[i]; });
     }
-    const double origin = norm(slice_.origin);
+    const double origin = norm_bound(slice_.origin);
     RoundingBound bound{};
     bound.constant = origin;
     bound.homogeneous = origin == 0;
     if (slice_.chart.empty()) {
         bound.linear = *std::max_element(sizes.begin(), sizes.end());
-        if (norm(slice_.start) != 0) bound.linear_error = rounding * bound.linear * slack;
+        if (norm_bound(slice_.start) != 0) bound.linear_error = rounding * bound.linear * slack;
         return bound;
     }
     for (std::size_t c = 0; c <= d; ++c) {

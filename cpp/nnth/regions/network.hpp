@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -39,9 +40,10 @@ struct RoundingBound {
 class Layer {
   public:
     // weights: outputs x inputs, row-major; biases: outputs. Throws std::invalid_argument if shapes
-    // do not fit, and for numbers that are not finite.
+    // do not fit, and for numbers that are not finite. `poll` is called every few milliseconds; an
+    // exception from it ends the construction.
     Layer(std::size_t inputs, std::size_t outputs, std::span<const double> weights,
-          std::span<const double> biases);
+          std::span<const double> biases, const std::function<void()>& poll = {});
 
     std::size_t inputs() const { return inputs_; }
     std::size_t outputs() const { return outputs_; }

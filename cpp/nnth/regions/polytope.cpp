@@ -53,8 +53,7 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& facets, bool at_in
     std::array<std::array<double, D>, D> a, inverse;
     std::array<double, D> constant, constant_error;
     for (std::size_t i = 0; i < D; ++i) {
-        const bool outer = facets[i]->facet.on_domain_boundary();
-        constant[i] = at_infinity ? (outer ? 1.0 : 0.0) : facets[i]->row[D];
+        constant[i] = at_infinity ? (facets[i]->at_infinity() ? 1.0 : 0.0) : facets[i]->row[D];
         constant_error[i] = at_infinity ? 0.0 : facets[i]->constant_error;
         if (!(std::abs(constant[i]) < largest)) return false;
         for (std::size_t j = 0; j < D; ++j) {
@@ -131,35 +130,24 @@ bool contains(std::span<const FacetId> all, FacetId id) {
 }  // namespace
 
 template <std::size_t D>
-Polytope<D> Polytope<D>::of(const Domain& domain) {
+Polytope<D> Polytope<D>::cube(const Domain& domain) {
     const std::size_t count = std::size_t{1} << D;
     Polytope polytope;
     polytope.clear(count, count * D, 2 * D);
-    for (std::size_t j = 0; j < D; ++j) {
-        for (const bool upper : {true, false}) {
-            Hyperplane plane{
-                {Facet::domain_boundary, static_cast<std::int32_t>(2 * j + (upper ? 0 : 1)), 1},
-                {},
-                0,
-                0};
-            plane.row[j] = upper ? -1 : 1;
-            plane.row[D] = domain.whole ? infinity : upper ? domain.high : -domain.low;
-            polytope.facets_.push(plane);
-        }
+    for (std::size_t side = 0; side < 2 * D; ++side) {
+        polytope.facets_.push(side_plane<D>(domain, domain.cube() + side));
     }
     for (std::size_t i = 0; i < count; ++i) {
-        Vertex vertex{};
+        std::array<std::size_t, D> sides;
         Basis basis;
         std::array<FacetId, D> zeros;
         for (std::size_t j = 0; j < D; ++j) {
-            const bool upper = (i >> j & 1) != 0;
-            vertex.position[j] = upper ? domain.high : domain.low;
-            vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
-            basis[j] = polytope.facets_[2 * j + (upper ? 0 : 1)].facet;
+            const std::size_t side = 2 * j + ((i >> j & 1) != 0 ? 0 : 1);
+            sides[j] = domain.cube() + side;
+            basis[j] = polytope.facets_[side].facet;
             zeros[j] = facet_id(basis[j]);
         }
-        vertex.position[D] = domain.whole ? 0.0 : 1.0;
-        polytope.add(vertex, basis, zeros);
+        polytope.add(cube_corner<D>(domain, sides), basis, zeros);
     }
     return polytope;
 }
@@ -270,8 +258,7 @@ void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperpla
     }
     bool at_infinity = false;
     for (const Hyperplane* plane : meeting) {
-        at_infinity =
-            at_infinity || (plane->facet.on_domain_boundary() && plane->row[D] == infinity);
+        at_infinity = at_infinity || plane->at_infinity();
     }
     Vertex vertex{};
     if (!meet_in_space<D>(meeting, at_infinity, vertex)) {

@@ -31,7 +31,7 @@ class Polytope {
     using Hyperplane = regions::Hyperplane<Dimension>;
     using Basis = std::array<Facet, Dimension>;  // independent hyperplanes through a vertex
 
-    static Polytope of(const Domain& domain);
+    static Polytope cube(const Domain& domain);
 
     const Buffer<Vertex>& vertices() const { return vertices_; }
     const Buffer<Hyperplane>& facets() const { return facets_; }

@@ -23,8 +23,8 @@ std::int64_t neuron_id(std::size_t layer, std::size_t neuron) {
     return static_cast<std::int64_t>(layer << 32 | neuron);
 }
 
-bool is_homogeneous(const Network& network, const Halfspaces& domain) {
-    return domain.size() == 0 && network.bound(network.hidden() - 1).homogeneous;
+bool is_homogeneous(const Network& network, const Domain& domain) {
+    return domain.rows() == 0 && network.bound(network.hidden() - 1).homogeneous;
 }
 
 // The row at infinity: of a finite point the value is the row's without its constant.
@@ -46,7 +46,7 @@ void SearchCounts::add(const SearchCounts& other) {
     pivots += other.pivots;
 }
 
-Search::Search(const Network& network, const Halfspaces& domain, const PatternLayout& layout,
+Search::Search(const Network& network, const Domain& domain, const PatternLayout& layout,
                std::function<void()> pulse)
     : network_(network),
       domain_(domain),
@@ -54,13 +54,13 @@ Search::Search(const Network& network, const Halfspaces& domain, const PatternLa
       pulse_(std::move(pulse)),
       homogeneous_(is_homogeneous(network, domain)),
       pattern_(layout.words()),
-      exact_(network, Domain::everything(), layout, pattern_.data()),
+      exact_(network, domain, layout, pattern_.data()),
       rows_(network.hidden()),
       active_below_(network.hidden()),
       narrower_(network.hidden()),
-      cone_(network.dimension() + (homogeneous_ ? 0 : 1), network.neurons() + domain.size() + 1,
+      cone_(network.dimension() + (homogeneous_ ? 0 : 1), network.neurons() + domain.rows() + 1,
             *this),
-      infinity_(network.dimension(), 2 * network.neurons() + domain.size(), *this),
+      infinity_(network.dimension(), 2 * network.neurons() + domain.rows(), *this),
       counts_(network.hidden()) {
     for (const Layer& layer : network.layers()) {
         biases_.emplace_back();
@@ -74,9 +74,7 @@ void Search::row(std::int64_t id, int sign, IntegerVector& found) {
     if (id == at_infinity) {
         found[dimension] = 1;
     } else if (id < 0) {
-        const std::span<const double> row = domain_.row(static_cast<std::size_t>(-2 - id));
-        const std::int64_t scale = -least_exponent(row);
-        for (std::size_t c = 0; c <= dimension; ++c) found[c].assign(dyadic(row[c]), scale);
+        integer_row(domain_.side(static_cast<std::size_t>(-2 - id)), found);
     } else {
         const Integer* known = exact_.row(static_cast<std::size_t>(id >> 32),
                                           static_cast<std::size_t>(id & 0xffffffff));
@@ -152,7 +150,7 @@ void Search::set_row(std::size_t layer, std::size_t neuron) {
 }
 
 ConeRow Search::domain_row(std::size_t index) const {
-    const std::span<const double> row = domain_.row(index);
+    const std::span<const double> row = domain_.side(index);
     const double gamma = static_cast<double>(row.size() + 2) * rounding * slack;
     ConeRow found{{row.begin(), row.end()}, 0, 0, 0, 0, domain_id(index)};
     for (std::size_t c = 0; c + 1 < row.size(); ++c) found.per_size += gamma * std::abs(row[c]);
@@ -174,7 +172,7 @@ SearchNode Search::root() {
         cone_.push(finite, 1, node.cone);
     }
     node.infinity = infinity_.whole_space();
-    for (std::size_t i = 0; i < domain_.size(); ++i) {
+    for (std::size_t i = 0; i < domain_.rows(); ++i) {
         function_ = domain_row(i);
         decision_ = cone_.decide(node.cone, function_);
         if (decision_.sides == Sides::positive) continue;

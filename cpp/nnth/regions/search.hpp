@@ -16,8 +16,8 @@
 
 #include "nnth/numerics/cone.hpp"
 #include "nnth/regions/affine.hpp"
+#include "nnth/regions/domain.hpp"
 #include "nnth/regions/exact.hpp"
-#include "nnth/regions/halfspaces.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
 
@@ -58,7 +58,7 @@ struct SearchNode {
 class Search final : private ExactRows {
   public:
     // `pulse` is called every few hundred programs; an exception from it ends the search.
-    Search(const Network& network, const Halfspaces& domain, const PatternLayout& layout,
+    Search(const Network& network, const Domain& domain, const PatternLayout& layout,
            std::function<void()> pulse = {});
 
     // The whole domain, before the first neuron. Throws std::invalid_argument if it is empty.
@@ -101,7 +101,7 @@ class Search final : private ExactRows {
     void poll();
 
     const Network& network_;
-    const Halfspaces& domain_;
+    const Domain& domain_;
     const PatternLayout& layout_;
     std::function<void()> pulse_;
     std::uint64_t polled_ = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "nnth/numerics/lanes.hpp"
+#include "nnth/regions/domain_cell.hpp"
 #include "nnth/regions/measure.hpp"
 
 namespace nnth::regions {
@@ -26,8 +27,10 @@ void Counts::add(const Counts& other) {
     bounded += other.bounded;
     sides += other.sides;
     outer_sides += other.outer_sides;
+    infinite_sides += other.infinite_sides;
     half_vertices += other.half_vertices;
     outer_vertices += other.outer_vertices;
+    infinite_vertices += other.infinite_vertices;
     exact_signs += other.exact_signs;
     if (other.sides_at_point) {
         sides_at_point = other.sides_at_point;
@@ -62,7 +65,11 @@ void Walk<Cell>::begin(Node<Cell>& node) {
     }
     Node<Cell> below_first;
     below_first.layer = std::numeric_limits<std::size_t>::max();
-    below_first.cell = Cell::of(query_.domain);
+    below_first.cell = domain_cell<Cell>(query_.domain, exact_);
+    for (const auto& vertex : below_first.cell.vertices()) {
+        ++counts_.outer_vertices;
+        counts_.infinite_vertices += vertex.position[dimension] == 0 ? 1u : 0u;
+    }
     below_first.next.reshape(network_.layer(0).stride(), dimension);
     add_columns(network_.layer(0), rows, on_.data(), on_.data(), inputs, dimension,
                 query_.biases[0], below_first.next);
@@ -241,16 +248,17 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
     }
     split.open_index = open_index;
     if constexpr (joins_halves) {
-        node.cell.split(plane, signs_, exact_, split.plus, split.minus, split.origins,
-                        [&](const Facet& facet) {
-                            if (dimension == 1) {
-                                counts_.half_vertices += 2;
-                            } else if (facet.on_domain_boundary()) {
-                                ++counts_.outer_vertices;
-                            } else {
-                                ++counts_.half_vertices;
-                            }
-                        });
+        node.cell.split(
+            plane, signs_, exact_, split.plus, split.minus, split.origins, [&](const Facet& facet) {
+                if (dimension == 1) {
+                    counts_.half_vertices += 2;
+                } else if (facet.on_domain_boundary()) {
+                    ++counts_.outer_vertices;
+                    counts_.infinite_vertices += query_.domain.at_infinity(facet) ? 1u : 0u;
+                } else {
+                    ++counts_.half_vertices;
+                }
+            });
     } else {
         node.cell.split(plane, signs_, exact_, split.plus, split.minus);
     }
@@ -341,13 +349,18 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
     CellRecord* record =
         linear_regions_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
     std::uint64_t outer = 0;
-    for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1u : 0u;
+    std::uint64_t infinite = 0;
+    for (const auto& plane : facets) {
+        outer += plane.facet.on_domain_boundary() ? 1u : 0u;
+        infinite += query_.domain.at_infinity(plane.facet) ? 1u : 0u;
+    }
     const std::uint64_t inner = facets.size() - outer;
     counts_.sides += inner;
     counts_.outer_sides += outer;
+    counts_.infinite_sides += infinite;
     if (outer == 0) ++counts_.bounded;
     if (node.holds_point) {
-        counts_.sides_at_point = query_.domain.whole ? inner : inner + outer;
+        counts_.sides_at_point = inner + outer - infinite;
         counts_.measure_at_point = measure(node.cell, exact_);
     }
     if constexpr (joins_halves) {

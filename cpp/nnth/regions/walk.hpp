@@ -59,9 +59,11 @@ struct Counts {
     std::vector<std::uint64_t> layer_cells;  // cells of the first l hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
-    std::uint64_t outer_sides = 0;
+    std::uint64_t outer_sides = 0;  // on the domain boundary, those at infinity included
+    std::uint64_t infinite_sides = 0;
     std::uint64_t half_vertices = 0;
     std::uint64_t outer_vertices = 0;
+    std::uint64_t infinite_vertices = 0;
     std::uint64_t exact_signs = 0;
     std::optional<std::uint64_t> sides_at_point;
     double measure_at_point = std::numeric_limits<double>::quiet_NaN();
@@ -99,6 +101,14 @@ struct Split {
     FacetOrigins origins;
 };
 
+// The pieces of a polygon's boundary between the ends of chords and its vertices.
+struct ChordPieces {
+    std::uint64_t inner = 0;
+    std::uint64_t outer = 0;        // on the domain boundary
+    std::uint64_t infinite = 0;     // on its sides at infinity
+    std::uint64_t outer_cells = 0;  // cells with an outer piece
+};
+
 template <typename Cell>
 class Walk {
   public:
@@ -118,7 +128,7 @@ class Walk {
           pattern_(query.layout.words()),
           exact_(query.network, query.domain, query.layout, pattern_.data()),
           linear_regions_(query.network, query.layout),
-          faces_(query.layout),
+          faces_(query.layout, query.domain),
           counts_(query.network.hidden()) {}
 
     // The whole domain, before the first layer.
@@ -182,8 +192,7 @@ class Walk {
     void cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split);
     void add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides);
     std::size_t boundary_cell(const Node<Cell>& node, std::uint64_t signs);
-    void add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
-                    std::uint64_t outer_cells);
+    void add_chords(const Node<Cell>& node, const ChordPieces& pieces);
 
     const Query& query_;
     const Network& network_;

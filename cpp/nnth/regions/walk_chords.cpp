@@ -46,43 +46,47 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
     on_rows_.resize(chords);
     output_.reshape(node.next.stride, dimension);
     boundary_.count = 0;
-    std::uint64_t inner = 0;
-    std::uint64_t outer = 0;
+    ChordPieces pieces;
     std::uint64_t has_outer_side = 0;  // bit i: boundary cell i has a side on the domain boundary
     chords_.walk_boundary(facets.size(), [&](std::size_t edge, std::uint64_t signs) {
         const std::size_t cell = boundary_cell(node, signs);
         if (facets[edge].facet.on_domain_boundary()) {
-            ++outer;
+            ++pieces.outer;
+            pieces.infinite += query_.domain.at_infinity(facets[edge].facet) ? 1u : 0u;
             has_outer_side |= std::uint64_t{1} << cell;
             return;
         }
-        ++inner;
+        ++pieces.inner;
         ++boundary_.records[cell]->references;
         sides[edge].append(linear_regions_.add_side(boundary_.records[cell]));
     });
     for (std::size_t i = 0; i < boundary_.count; ++i) linear_regions_.release(boundary_.records[i]);
-    add_chords(node, inner, outer, static_cast<std::uint64_t>(std::popcount(has_outer_side)));
+    pieces.outer_cells = static_cast<std::uint64_t>(std::popcount(has_outer_side));
+    add_chords(node, pieces);
     return true;
 }
 
-// Adds the cells to the counts, given the `inner` and `outer` pieces of the polygon's boundary and
-// the number of cells at the domain boundary, `outer_cells`.
+// Adds the cells to the counts.
 template <typename Cell>
-void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
-                            std::uint64_t outer_cells) {
+void Walk<Cell>::add_chords(const Node<Cell>& node, const ChordPieces& pieces) {
     const std::uint64_t chords = node.neurons.size();
     const std::uint64_t crossings = chords_.crossings();
     const std::uint64_t cells = 1 + chords + crossings;
     std::uint64_t outer_facets = 0;
-    for (const auto& plane : node.cell.facets())
+    std::uint64_t infinite_facets = 0;
+    for (const auto& plane : node.cell.facets()) {
         outer_facets += plane.facet.on_domain_boundary() ? 1u : 0u;
-    const std::uint64_t outer_ends = outer - outer_facets;
+        infinite_facets += query_.domain.at_infinity(plane.facet) ? 1u : 0u;
+    }
+    const std::uint64_t outer_ends = pieces.outer - outer_facets;
     counts_.layer_cells[node.layer] += cells;
-    counts_.bounded += cells - outer_cells;
+    counts_.bounded += cells - pieces.outer_cells;
     // A chord with c crossings is c + 1 edges, each the side of two cells.
-    counts_.sides += inner + 2 * (chords + 2 * crossings);
-    counts_.outer_sides += outer;
+    counts_.sides += pieces.inner + 2 * (chords + 2 * crossings);
+    counts_.outer_sides += pieces.outer;
+    counts_.infinite_sides += pieces.infinite;
     counts_.outer_vertices += outer_ends;
+    counts_.infinite_vertices += pieces.infinite - infinite_facets;
     counts_.half_vertices += 2 * crossings + (2 * chords - outer_ends);
 }
 

@@ -34,14 +34,13 @@ from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, unreliable
-from nnth._tables.statistics import joined, log_slopes, mean_and_stderr, mean_of
+from nnth._tables.statistics import joined, log_slopes, mean_and_stderr, mean_of, note_on_power
 from nnth._tables.table import Meta, Table
 
 _EPS: Final = float(np.finfo(float).eps)
 _ROUNDING: Final = 1e-3  # the largest error of a change, relative to it, from rounding
 _SATURATED: Final = 0.1  # a change over the preactivations from which it is no longer small
 _SYMBOLS: Final = {"input": "$z^1$", "hidden": "$z^L$", "output": "$f$"}
-_SIGNIFICANT_STDERRS: Final = 3.0
 
 
 @serial_blas
@@ -207,7 +206,7 @@ def _table(
             mean, error = mean_and_stderr(logs, axis=1)
             slope, stderr = mean_of(log_slopes(sizes, logs))
             typical = float(np.exp(np.log(start[-1]).mean()))
-        note = joined(note, drift(sizes, logs)) if np.isfinite(slope) else note
+        note = joined(note, note_on_power(sizes, logs)) if np.isfinite(slope) else note
         rows.append(
             {
                 "layer": layer,
@@ -253,16 +252,3 @@ def _note(start: Floats, change: Floats) -> str:
     if (change > _SATURATED * start).any():
         return "the changes saturate: theory is of small learning rates"
     return ""
-
-
-def drift(sizes: Floats, logs: Floats) -> str:
-    """Return a note if the slope changes from the smaller to the larger widths significantly."""
-    if len(sizes) < 3:
-        return ""
-    middle = len(sizes) // 2
-    small = log_slopes(sizes[: middle + 1], logs[: middle + 1])
-    large = log_slopes(sizes[middle:], logs[middle:])
-    change, error = mean_of(large - small)
-    if not abs(change) > _SIGNIFICANT_STDERRS * error:
-        return ""
-    return f"no power of n yet: the slope goes from {small.mean():.3g} to {large.mean():.3g}"

@@ -37,6 +37,7 @@ from nnth._tables.statistics import (
     log_slopes,
     mean_and_stderr,
     mean_of,
+    note_on_power,
     note_on_z,
     z_score,
 )
@@ -52,7 +53,6 @@ _SYMBOLS: Final = {
     "ntk": "$|\\Delta \\Theta|/|\\Theta|$",
     "eta_lambda": "$\\eta\\,\\lambda_{\\max}$",
 }
-_SIGNIFICANT_STDERRS: Final = 3.0
 _MOVEMENTS: Final = ("features", "weights", "ntk")
 _DRAWN: Final = {
     "lazy": _MOVEMENTS,
@@ -365,19 +365,6 @@ def _note(quantity: str, values: Floats) -> str:
     return "does not move" if quantity in _MOVEMENTS else "is 0"
 
 
-def _drift(sizes: Floats, logs: Floats) -> str:
-    """Return a note if the exponent changes from the smaller widths to the larger significantly."""
-    if len(sizes) < 3:
-        return ""
-    middle = len(sizes) // 2
-    small = log_slopes(sizes[: middle + 1], logs[: middle + 1])
-    large = log_slopes(sizes[middle:], logs[middle:])
-    change, error = mean_of(large - small)
-    if not abs(change) > _SIGNIFICANT_STDERRS * error:
-        return ""
-    return f"widths are too small: the exponent goes from {small.mean():.3g} to {large.mean():.3g}"
-
-
 def _table(
     widths: Sequence[int],
     measured: dict[tuple[str, int], dict[str, Floats]],
@@ -401,7 +388,7 @@ def _table(
                 error = mean * log_error
             exponent, stderr = (np.nan, np.nan) if note else mean_of(log_slopes(sizes, logs))
             z = float(z_score(exponent - theory, stderr))
-            note = note or joined(ASYMPTOTIC, _drift(sizes, logs), note_on_z(logs.shape[1]))
+            note = note or joined(ASYMPTOTIC, note_on_power(sizes, logs), note_on_z(logs.shape[1]))
             for n, m, e in zip(widths, mean, error, strict=True):
                 rows.append(
                     {

@@ -14,19 +14,18 @@ import numpy as np
 
 from nnth._networks.ensemble import MAX_SAMPLES, Ensemble, Tasks, ensemble
 from nnth._networks.network import Network
-from nnth._regions.counts import (
-    Domain,
-    RegionCounts,
-    best_upper,
+from nnth._regions.bounds import best_upper
+from nnth._regions.core_counts import RegionCounts
+from nnth._regions.count_table import (
     cell_columns,
-    check_domain,
-    check_memory_of_counts,
     count_columns,
     note_on_count,
     number,
     one_row,
     picture_of,
 )
+from nnth._regions.domains import Domain, check_domain
+from nnth._regions.reach import check_memory_of_counts
 from nnth._regions.slice_expectations import expected_on_slices
 from nnth._regions.slices import Along, count_slice, random_slices
 from nnth._runtime.blas import serial_blas

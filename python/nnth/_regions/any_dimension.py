@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth._networks.network import Network
@@ -18,20 +17,25 @@ if TYPE_CHECKING:
 
     from nnth._runtime.typing import Progress
 
-Array = NDArray[np.float64]
-
 # Below these numbers of regions the walk through polytopes, which knows all faces, takes at most
 # about a second: 25, 100 and 3000 us per region in dimension 4, 5 and 6 (bench/bench_search.py).
 MAX_WALKED: Final = {5: 10_000, 6: 300}
 MAX_WALKED_DIMENSION: Final = 4  # where the walk is as fast as the search
+# A walk starts at the vertices of the domain, found in exact arithmetic, whose number grows with
+# that of its inequalities: 32 have up to 464 in dimension 4.
+MAX_ROWS: Final = 32
+MAX_ROWS_IN_PLANE: Final = 256
 MAX_RANK: Final = 64  # beyond it, counts of networks that have this rank are out of reach
 
 
-def is_walked(dimension: int, neurons: int, *, measured: bool = False) -> bool:
+def is_walked(dimension: int, neurons: int, *, measured: bool = False, rows: int = 0) -> bool:
     """Whether polytopes are walked through, which counts their faces, instead of a search.
 
-    measured: whether the region of a point is to be measured, which only the walk does.
+    measured: whether the region of a point is to be measured, which only the walk does. rows: the
+    number of inequalities of the domain, unless it is a box or the whole space.
     """
+    if rows > (MAX_ROWS if dimension > 2 else MAX_ROWS_IN_PLANE):
+        return False
     if dimension <= MAX_WALKED_DIMENSION or (measured and dimension in MAX_WALKED):
         return True
     limit = MAX_WALKED.get(dimension, 0)
@@ -89,20 +93,13 @@ def projected(
     return [row[-1] for _, row in sorted(pivots, key=lambda entry: entry[0])]
 
 
-def halfspaces(n0: int, limits: tuple[float, float] | None) -> Array:
-    """Return the rows (n, c) of n.x + c >= 0 for a box low <= x_j <= high; none for the space."""
-    if limits is None:
-        return np.zeros((0, n0 + 1))
-    low, high = limits
-    unit = np.eye(n0)
-    ends = np.repeat([high, -low], n0)
-    return np.column_stack([np.vstack([-unit, unit]), ends])
-
-
 def search(
-    core: _core.RegionNetwork, rows: Array, threads: int, progress: Progress | None
+    core: _core.RegionNetwork,
+    domain: _core.RegionDomain,
+    threads: int,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Return the fields of RegionCounts that the search counts; the others are unknown."""
     unknown = {"linear_regions": None, "vertices": None, "edges": None, "sides": None}
-    counted = _core.search_regions(core, rows.ravel(), threads, progress)
+    counted = _core.search_regions(core, domain, threads, progress)
     return unknown | {"zero_cell_sides": None, "zero_cell_measure": np.nan} | counted

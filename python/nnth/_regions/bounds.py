@@ -359,3 +359,9 @@ def _ellipse(r: Array, ratios: Array) -> Array:
         power *= 2.0
     mean: Array = longer * (area / (0.5 * (a + b)))
     return mean
+
+
+def best_upper(n0: int, widths: Sequence[int]) -> int:
+    """Return the least of the proven upper bounds for a network of this architecture."""
+    bounds = (serra_2018_upper(n0, widths), montufar_2017_upper(n0, widths))
+    return min(*bounds, patterns_upper(sum(widths)))

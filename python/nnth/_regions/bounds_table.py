@@ -20,15 +20,9 @@ from nnth._regions.bounds import (
     serra_2018_upper,
     zaslavsky,
 )
-from nnth._regions.counts import (
-    Domain,
-    OutOfReachError,
-    check_domain,
-    count_all,
-    expected_count,
-    in_decimal,
-    number,
-)
+from nnth._regions.count_table import count_all, expected_count, number
+from nnth._regions.domains import Domain, check_domain
+from nnth._regions.reach import OutOfReachError, in_decimal
 from nnth._runtime.typing import Progress
 from nnth._tables.table import Meta, Table
 

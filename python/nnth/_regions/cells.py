@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth._networks.network import Network
+from nnth._regions.domains import core_domain
 from nnth._regions.slices import Slice, core_slice, count_slice
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
@@ -222,7 +223,9 @@ def cells_of(
     counts = count_slice(network, replace(where, limits=limits), threads=threads)
     _check_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
     core = core_slice(network, where)
-    found = _core.region_cells(core, limits, counts.activation_regions, progress)
+    found = _core.region_cells(
+        core, core_domain(limits, where.dimension), counts.activation_regions, progress
+    )
     return Cells(
         **found,
         widths=network.widths,

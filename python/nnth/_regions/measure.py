@@ -12,32 +12,22 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth import _core
 from nnth._data.files import File
 from nnth._networks.ensemble import Ensemble, ensemble, find_network
 from nnth._networks.network import Network, require_relu, require_weights
 from nnth._regions.bounds import zaslavsky
 from nnth._regions.cells import Cells, cells_of
-from nnth._regions.counts import (
-    MAX_REGIONS,
-    OutOfReachError,
-    check_domain,
-    core_network,
-    count_core,
-)
-from nnth._regions.measure_table import BOUNDED, COUNTS, MeasuredNetworks, columns_of
-from nnth._regions.measured_networks import difference_network, level_network
-from nnth._regions.random_expectations import AVERAGES
+from nnth._regions.domains import check_domain
+from nnth._regions.measure_table import BOUNDED, MeasuredNetworks, columns_of
+from nnth._regions.measured_numbers import draw_numbers, measured, measured_network
+from nnth._regions.reach import MAX_REGIONS, OutOfReachError
 from nnth._regions.slices import Slice
-from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
-from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.plot import Drawing
 from nnth._tables.result import Result
-from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
 
 Array = NDArray[np.float64]
@@ -45,8 +35,6 @@ Integers = NDArray[np.int64]
 
 MAX_N0: Final = 4
 POINTS: Final = 10_000
-
-_CHUNK: Final = 2**22  # numbers of an array of the Monte Carlo average
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +227,9 @@ def measures(
     )
 
     def draw(first: int, count: int) -> MeasuredNetworks:
-        return _draw(networks, other, threshold, limits, points, first, count, threads, progress)
+        return draw_numbers(
+            networks, other, threshold, limits, points, first, count, threads, progress
+        )
 
     validated()
     drawn = sample_in_parts(draw, networks.samples)
@@ -250,7 +240,7 @@ def measures(
         "against": source,
         "points": points,
     }
-    network = _measured_network(networks.network(0), other, limits)
+    network = measured_network(networks.network(0), other, limits)
     fixed = networks.given is not None and points == 0
     meta = Meta("regions measure", parameters, seed=None if fixed else networks.seed)
     table = Table(columns_of(networks, other, box, threshold, points, drawn), meta)
@@ -307,165 +297,3 @@ def _other(
         if here != there:
             raise ValueError(f"against must have {here} {name}, as the network has, not {there}")
     return other, source
-
-
-def _measured_network(
-    network: Network, other: Network | None, limits: tuple[float, float]
-) -> Network:
-    return network if other is None else difference_network(network, other, limits[1])
-
-
-def _draw(
-    networks: Ensemble,
-    other: Network | None,
-    threshold: float,
-    limits: tuple[float, float],
-    points: int,
-    first: int,
-    count: int,
-    threads: int,
-    progress: Progress | None,
-) -> MeasuredNetworks:
-    """Return the numbers of networks first, ..., first + count - 1."""
-    batch = 256 if count > 1 else 1
-    found: MeasuredNetworks | None = None
-    done = 0
-    try:
-        while done < count:
-            size = min(batch, count - done)
-            given = [networks.network(first + done + i) for i in range(size)]
-            given_or_apart = [_measured_network(network, other, limits) for network in given]
-
-            def report(part: int, total: int, done: int = done, size: int = size) -> None:
-                if progress is not None:
-                    share = part / total if total else 1.0
-                    progress(round(1000 * (done + size * share)), 1000 * count)
-
-            exact = measured(given_or_apart, threshold, limits, threads, report)
-            sampled = [
-                _monte_carlo(
-                    network, other, threshold, limits, points, networks.seed, first + done + i
-                )
-                for i, network in enumerate(given)
-            ]
-            part = _gathered(exact, sampled)
-            found = part if found is None else found.merge(part)
-            done += size
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{done} of {count} networks were measured") from None
-    assert found is not None
-    return found
-
-
-def measured(
-    networks: Sequence[Network],
-    threshold: float,
-    limits: tuple[float, float],
-    threads: int,
-    progress: Progress | None,
-) -> list[dict[str, Any]]:
-    """Return the results of the core for several networks."""
-    expected = [_expected_cells(network, limits, threads) for network in networks]
-    levels = []
-    for network in networks:
-        level = level_network(network, threshold)
-        levels.append(_core.RegionNetwork(list(level.weights), list(level.biases)))
-    found = _core.measure_regions(levels, threshold != 0.0, limits, expected, threads, progress)
-    for numbers in found:
-        for output in numbers["outputs"]:
-            if not all(math.isfinite(output[name][0]) for name in ("minimum", "maximum")):
-                raise ValueError(
-                    "cb and cw, or the weights of net, must be smaller: outputs leave the range of "
-                    "doubles"
-                )
-    return found
-
-
-def _expected_cells(network: Network, limits: tuple[float, float], threads: int) -> int:
-    """Return the number of cells, or for n0 > 2 about as many; check that a mesh of them fits."""
-    n0 = network.n0
-    if n0 > 2:
-        return min(zaslavsky(sum(network.widths), n0), MAX_REGIONS)
-    counts = count_core(core_network(network), limits, None, threads=threads)
-    needed = 8 * counts.activation_regions * (4 + n0 * network.n_out)
-    needed += 8 * (counts.sides or 0) * (8 + n0 + 6 * network.n_out)
-    check_memory(needed, f"the box must be smaller: its {counts.activation_regions} cells")
-    return counts.activation_regions
-
-
-def _monte_carlo(
-    network: Network,
-    other: Network | None,
-    threshold: float,
-    limits: tuple[float, float],
-    points: int,
-    seed: int,
-    sample: int,
-) -> tuple[Array, Array]:
-    """Return means over random points and their standard errors, `(outputs, AVERAGES)` each."""
-    shape = (network.n_out, len(AVERAGES))
-    if points == 0:
-        return np.full(shape, math.nan), np.full(shape, math.nan)
-    stream = streams.MEASURE_POINTS.first + sample
-    size = max(1, _CHUNK // max(network.n0, *network.widths))
-    values = []
-    for start in range(0, points, size):
-        count = min(size, points - start)
-        u = uniforms(seed, stream, count * network.n0, start * network.n0)
-        x = limits[0] + (limits[1] - limits[0]) * u.reshape(count, network.n0)
-        f, gradient = _values_and_gradients(network, x)
-        if other is not None:
-            g, slope = _values_and_gradients(other, x)
-            f, gradient = f - g, gradient - slope
-        with np.errstate(over="ignore"):
-            square = np.sum(gradient**2, axis=2)
-            values.append(np.stack([f, f**2, square, (f > threshold).astype(np.float64)], axis=2))
-    found = np.concatenate(values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, stderr = mean_and_stderr(found)
-    return np.asarray(mean), np.asarray(stderr)
-
-
-def _values_and_gradients(network: Network, x: Array) -> tuple[Array, Array]:
-    """Return the outputs `(points, n_out)` and their gradients `(points, n_out, n0)`."""
-    hidden, masks = x, []
-    for weight, bias in zip(network.weights[:-1], network.biases[:-1], strict=True):
-        z = hidden @ weight.T + bias
-        masks.append(z > 0.0)
-        hidden = np.where(masks[-1], z, 0.0)
-    output = hidden @ network.weights[-1].T + network.biases[-1]
-    gradients = []
-    for row in network.weights[-1]:
-        back = np.broadcast_to(row, (len(x), len(row)))
-        for mask, weight in zip(reversed(masks), reversed(network.weights[:-1]), strict=True):
-            back = np.where(mask, back, 0.0) @ weight
-        gradients.append(back)
-    return output, np.stack(gradients, axis=1)
-
-
-def _gathered(
-    exact: Sequence[dict[str, Any]], sampled: Sequence[tuple[Array, Array]]
-) -> MeasuredNetworks:
-    unknown = (math.nan, math.nan)
-    values, counts, places = [], [], []
-    for network in exact:
-        outputs = network["outputs"]
-        values.append([[output.get(name, unknown) for name in BOUNDED] for output in outputs])
-        counts.append([[output.get(name, math.nan) for name in COUNTS] for output in outputs])
-        places.append([[output["lipschitz_at"], _largest_at(output)] for output in outputs])
-    bounded = np.array(values, dtype=np.float64)
-    return MeasuredNetworks(
-        values=bounded[..., 0],
-        errors=bounded[..., 1],
-        counts=np.array(counts, dtype=np.float64),
-        places=np.array(places, dtype=np.float64),
-        sampled=np.array([mean for mean, _ in sampled]),
-        sampled_stderr=np.array([stderr for _, stderr in sampled]),
-        cells=np.array([network["cells"] for network in exact], dtype=np.int64),
-        exact_signs=np.array([network["exact_signs"] for network in exact], dtype=np.int64),
-    )
-
-
-def _largest_at(output: dict[str, Any]) -> list[float]:
-    above = output["maximum"][0] >= -output["minimum"][0]
-    return list(output["maximum_at" if above else "minimum_at"])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
-from nnth._regions.counts import Domain, RegionCounts, check_domain, count_core
+from nnth._regions.core_counts import RegionCounts, count_core
+from nnth._regions.domains import Domain, check_domain, core_domain
 from nnth._regions.given_points import checked_points
 from nnth._regions.slices import (
     Along,
@@ -159,7 +160,8 @@ def level_picture(
         series = (level, at, np.full(len(at), threshold), None)
         across = ("", np.array(shown), np.full(2, threshold))
         return replace(drawn, points=(*drawn.points, series), lines=(*drawn.lines, across))
-    note = "; ".join(n for n in (note, part, f"line: {level}" if len(points) else "") if n)
+    line = f"line: {level}" if len(points) else f"{level} nowhere in the box"
+    note = "; ".join(n for n in (note, part, line) if n)
     lines = tuple(np.split(points, first[1:-1])) if len(points) else ()
     return replace(tessellation(cells, "gradient", note=note), lines=lines)
 
@@ -230,7 +232,7 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
     core = core_slice(network, where)
 
     def counted(limits: tuple[float, float] | None) -> RegionCounts:
-        return count_core(core, limits, None, threads=threads)
+        return count_core(core, core_domain(limits, where.dimension), None, threads=threads)
 
     def within(radius: float) -> int:
         return counted((-radius, radius)).activation_regions

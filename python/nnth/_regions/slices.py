@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth._networks.ensemble import MAX_SAMPLES, Ensemble
 from nnth._networks.network import Network
-from nnth._regions.counts import RegionCounts, core_network, count_core
+from nnth._regions.core_counts import RegionCounts, core_network, count_core
+from nnth._regions.domains import core_domain
 from nnth._regions.lengths import distance
 from nnth._regions.triangle import Triangle
 from nnth._runtime.random import normals, uniforms
@@ -75,7 +76,11 @@ def count_slice(
 ) -> RegionCounts:
     """Return the exact counts of a network on a slice of its input space."""
     return count_core(
-        core_slice(network, where), where.limits, where.point, threads=threads, progress=progress
+        core_slice(network, where),
+        core_domain(where.limits, where.dimension),
+        where.point,
+        threads=threads,
+        progress=progress,
     )
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from nnth._course.statement import Check, Run, Statement
 from nnth._networks.network import named_network, random_network
 from nnth._regions.bounds import (
+    best_upper,
     lecture_upper,
     zaslavsky,
     zero_cell_sides_expected,
 )
-from nnth._regions.counts import best_upper, count_regions, regions
+from nnth._regions.count_table import regions
+from nnth._regions.counts import count_regions
 from nnth._regions.distance import regions_distance
 from nnth._regions.measure import regions_measure
 from nnth._regions.through import regions_through

@@ -16,15 +16,9 @@ from nnth._data.data import Data
 from nnth._data.files import File, file_of
 from nnth._networks.ensemble import Ensemble, Tasks, ensemble
 from nnth._networks.network import Network
-from nnth._regions.counts import (
-    Domain,
-    best_upper,
-    cell_columns,
-    check_domain,
-    count_columns,
-    number,
-    one_row,
-)
+from nnth._regions.bounds import best_upper
+from nnth._regions.count_table import cell_columns, count_columns, number, one_row
+from nnth._regions.domains import Domain, check_domain
 from nnth._regions.given_points import checked_points, points_and_dimension
 from nnth._regions.lengths import distance
 from nnth._regions.slice_expectations import expected_on_line, expected_on_segment

@@ -18,6 +18,7 @@ FEW_SAMPLES: Final = 30
 LARGEST_SKEW: Final = 0.3
 # The skewness over sqrt(n) is at least the cube of the largest deviation over n standard errors.
 LARGEST_TERM: Final = 2.0 / 3.0
+SIGNIFICANT_STDERRS: Final = 3.0  # of a change of a fitted power
 ASYMPTOTIC: Final = "theory is of large widths, and z also shows what finite ones add"
 
 
@@ -158,6 +159,28 @@ def log_slopes(x: ArrayLike, logs: ArrayLike) -> Floats:
     across = across - across.mean()
     y = np.asarray(logs, dtype=np.float64)
     return np.asarray(np.tensordot(across, y, axes=1) / np.sum(across * across))
+
+
+def note_on_power(x: ArrayLike, logs: ArrayLike) -> str:
+    """Return a note if the slope of `logs` against log x changes significantly, or no text.
+
+    The slopes of the smaller and of the larger half of the values are compared. With fewer than
+    three values there is nothing to compare.
+
+    Args:
+        x: Positive ascending values `(k,)`, such as widths n.
+        logs: Logarithms `(k, samples)`.
+    """
+    sizes, values = np.asarray(x, dtype=np.float64), np.asarray(logs, dtype=np.float64)
+    if len(sizes) < 3:
+        return ""
+    middle = len(sizes) // 2
+    small = log_slopes(sizes[: middle + 1], values[: middle + 1])
+    large = log_slopes(sizes[middle:], values[middle:])
+    change, error = mean_of(large - small)
+    if not abs(change) > SIGNIFICANT_STDERRS * error:
+        return ""
+    return f"no power of n yet: the slope goes from {small.mean():.3g} to {large.mean():.3g}"
 
 
 def fitted_power(x: ArrayLike, logs: ArrayLike, errors: ArrayLike) -> tuple[Floats, Floats]:
