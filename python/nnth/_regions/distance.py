@@ -136,8 +136,9 @@ def regions_distance(
     `expected` has a relative error below 1e-7. Cost: a product of all weights with the
     n0 directions for each point. The radius costs linear or quadratic programs, some for each
     node, over the polyhedra that come nearer than the radius, whose number grows exponentially with
-    n0 and the depth; a step of a program in the maximum norm takes n0^2 operations, so that hundreds
-    of inputs take seconds for each program. `radius` is a sum of multipliers that needs no solution to be optimal.
+    n0 and the depth; a step of a program in the maximum norm takes n0^2 operations, so that with
+    hundreds of inputs a program takes seconds. `radius` is a bound by multipliers, and holds up to
+    rounding whether or not they are optimal.
 
     Example:
         >>> net = nnth.Network([[[3.0, 4.0]], [[1.0]]], [[-5.0], [0.0]])
