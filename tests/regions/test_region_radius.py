@@ -119,3 +119,5 @@ def test_infinite_pre_activations_are_refused() -> None:
     huge = Network(([[1e200]], [[1e200]]), ([0.0], [0.0]))
     with pytest.raises(ValueError, match="range of doubles"):
         regions_distance([[1.0]], huge, search_nodes=10)
+    with pytest.raises(ValueError, match="cw and cb must be smaller"):
+        regions_distance(points=1, widths=(3, 3), cw=1e300, search_nodes=10)

@@ -263,7 +263,7 @@ def _draw(
             network = networks.network(first + i)
             found.append(distances(network, data))
             if search_nodes:
-                searched += (radii(network, data, search_nodes, threads, inner),)
+                searched += (_radii(networks, network, data, search_nodes, threads, inner),)
             if progress is not None:
                 progress(i + 1, count)
         except KeyboardInterrupt:
@@ -272,6 +272,23 @@ def _draw(
         *(np.stack([getattr(each, name) for each in found]) for name in _ARRAYS),
         searched,
     )
+
+
+def _radii(
+    networks: Ensemble,
+    network: Network,
+    data: Array,
+    search_nodes: int,
+    threads: int,
+    progress: Progress | None,
+) -> Radii:
+    """Return the radii; an error of random networks that overflow names their variances."""
+    try:
+        return radii(network, data, search_nodes, threads, progress)
+    except ValueError as error:
+        if networks.given is not None:
+            raise
+        raise ValueError(f"cw and cb must be smaller: {error}") from None
 
 
 def distances(network: Network, x: Array) -> Distances:

@@ -53,11 +53,14 @@ def check_nodes(nodes: int, n0: int, widths: Sequence[int], points: int, threads
         return
     at_once = min(points, threads or os.cpu_count() or 1)
     # A program has the inverse of a basis and the matrices of a layer.
-    check_memory(at_once * 8 * (2 * n0**2 + 3 * n0 * sum(widths)), "n0 must be smaller: the search")
+    check_memory(
+        at_once * 8 * (2 * n0**2 + 3 * n0 * sum(widths)),
+        "n0 must be smaller: programs of the search",
+    )
     # A node leaves a child for each neuron, and the signs of all neurons once for each layer.
     check_memory(
         at_once * int(nodes) * sum(widths) * (46 + len(widths)),
-        "search_nodes must be fewer: the search",
+        "search_nodes must be fewer: nodes of the search",
     )
 
 
