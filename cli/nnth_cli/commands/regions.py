@@ -404,7 +404,7 @@ def distance(
     comes to its end.
 
     \b
-    Source: Hanin and Rolnick (2019); Jordan, Lewis and Dimakis (2019).
+    Source: Hanin and Rolnick (2019); Jordan et al. (2019).
     Example: nnth regions distance --n0 784 --widths 64,64 --samples 100 --points 3
              nnth regions distance --x digits --widths 32,32 --columns point,distance,layer
              nnth regions distance --widths 8,8 --n-out 3 --search-nodes 10000

@@ -26,7 +26,7 @@ struct Radius {
 // A node is a polyhedron on which the first layers are linear, of which some neurons of the next
 // have a sign; its bound is its distance to the point. The node with the least bound is divided by
 // the neurons that are undecided, until the least bound exceeds the distance of a point found
-// (compare Jordan, Lewis and Dimakis 2019, who go through neighboring cells). After `most_nodes`
+// (compare Jordan et al. 2019, who go through neighboring cells). After `most_nodes`
 // the least bound is that of the distance. Closed polyhedra may overlap, so that nothing depends on
 // the sign of a rounded zero.
 Radius decision_radius(const Network& network, std::span<const double> point, Norm norm,

@@ -149,8 +149,8 @@ def regions_distance(
         >>> nnth.regions_distance([[3.0, 1.0]], net, search_nodes=100)["radius_linf"]
         array([1.])
 
-    Source: Hanin and Rolnick (2019), section 3, for random networks; Jordan, Lewis and Dimakis
-    (2019) for the radius.
+    Source: Hanin and Rolnick (2019), section 3, for random networks; Jordan et al. (2019) for
+    the radius.
     """
     data, n0 = given_points(x, points, net, n0)
     networks = ensemble(
