@@ -57,10 +57,10 @@ class Distances:
 
     def merge(self, other: Distances) -> Distances:
         """Return the distances of these networks and then the others."""
-        return Distances(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS),
-            self.radii + other.radii,
-        )
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS
+        }
+        return Distances(**arrays, radii=self.radii + other.radii)
 
 
 def regions_distance(
@@ -268,10 +268,10 @@ def _draw(
                 progress(i + 1, count)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"{i} of {count} networks were measured") from None
-    return Distances(
-        *(np.stack([getattr(each, name) for each in found]) for name in _ARRAYS),
-        searched,
-    )
+    arrays: dict[str, Any] = {
+        name: np.stack([getattr(each, name) for each in found]) for name in _ARRAYS
+    }
+    return Distances(**arrays, radii=searched)
 
 
 def _radii(
