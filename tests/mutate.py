@@ -125,6 +125,7 @@ TESTS = {
     "python/nnth/_regions/point_averages": "region_calculus",
     "python/nnth/_regions/random_expectations": "region_calculus",
     "python/nnth/_regions/distance": "region_distance",
+    "python/nnth/_regions/radius": "region_radius",
     "python/nnth/_regions/": "regions regions_exact region_slices",
     "python/nnth/_gp/": "gp",
     "python/nnth/_criticality/": "criticality",

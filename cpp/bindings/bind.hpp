@@ -67,6 +67,7 @@ void bind_path_sampling(pybind11::module_& module);
 namespace nnth::regions {
 void bind_arrangement(pybind11::module_& module);
 void bind_region_calculus(pybind11::module_& module);
+void bind_region_robustness(pybind11::module_& module);
 void bind_regions(pybind11::module_& module);
 }  // namespace nnth::regions
 namespace nnth::sgd {

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, module) {
     nnth::paths::bind_path_sampling(module);
     nnth::bind::bind_random(module);
     nnth::regions::bind_region_calculus(module);
+    nnth::regions::bind_region_robustness(module);
     nnth::regions::bind_regions(module);
     nnth::sgd::bind_sgd(module);
     nnth::bind::bind_vmath(module);

@@ -363,6 +363,16 @@ def measure_regions(  # a dict of cells, exact_signs, outputs for each network; 
     progress: Progress | None,
 ) -> list[dict[str, Any]]: ...
 
+# region_robustness.cpp
+def decision_radii(  # points [m, n0]; keys: lower, upper, winner, rival, nodes [m]
+    network: RegionNetwork,
+    points: Floats,
+    maximum_norm: bool,
+    nodes: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+
 # regions.cpp
 class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - start) s
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...

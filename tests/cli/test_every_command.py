@@ -49,7 +49,10 @@ CALLS = {
     "regions through": ["--points 4 --n0 3 --widths 6,6"],
     "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
     "regions measure": ["--widths 6,6 --points 99", "--n0 3 --widths 4 --samples 2 --points 9"],
-    "regions distance": ["--x x.npy --widths 6,6", "--n0 3 --widths 6 --samples 2 --points 2"],
+    "regions distance": [
+        "--x x.npy --widths 6,6 --search-nodes 50",
+        "--n0 3 --widths 6 --samples 2 --points 2",
+    ],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",

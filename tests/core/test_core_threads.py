@@ -360,6 +360,11 @@ CALLS: dict[str, Call] = {
     "measure_regions": lambda threads: _core.measure_regions(
         [region_network(), region_network(2, 12)], False, (-1.0, 1.0), [100, 100], threads, None
     ),
+    # region_robustness.cpp
+    "decision_radii": lambda threads: [
+        _core.decision_radii(region_network(), X[:, :2], norm, 30, threads, None)
+        for norm in (False, True)
+    ],
     # sgd.cpp
     "sgd_chains": lambda threads: [
         _core.sgd_chains(X, X[:, 0], scheme, 3, 0.05, 300, 600, 6, 1, threads, None)

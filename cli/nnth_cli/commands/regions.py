@@ -375,10 +375,18 @@ def distance(
     ] = None,
     points: options.Points = 10,
     samples: options.SampledNetworks = 1,
+    search_nodes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Most nodes of the search for the robustness radius of a point; 0 for no search.",
+            metavar="N",
+        ),
+    ] = 0,
     *,
     call: Call,
 ) -> "Table":
-    """The distance of points to the nearest boundary.
+    """The distance of points to the nearest boundary, and their robustness radius.
 
     \b
     distance(x) = min over neurons |z_i(x)|/|grad z_i(x)|
@@ -390,10 +398,16 @@ def distance(
     and the mean over random networks, exact for one hidden layer and the limit of large widths for
     more. Without --x, points have N(0, 1) coordinates. --plot draws the distances against |x|.
 
+    With --search-nodes, radius is a lower bound of the distance to the nearest point where another
+    output is the largest, or the only output changes its sign, and radius_upper the distance of
+    such a point; radius_linf is the bound in the maximum norm. The two are equal if the search
+    comes to its end.
+
     \b
-    Source: Hanin and Rolnick (2019).
+    Source: Hanin and Rolnick (2019); Jordan et al. (2019).
     Example: nnth regions distance --n0 784 --widths 64,64 --samples 100 --points 3
              nnth regions distance --x digits --widths 32,32 --columns point,distance,layer
+             nnth regions distance --widths 8,8 --n-out 3 --search-nodes 10000
     """
     call.check_together([("--x", "--points")])
     from nnth._data.files import file_of
@@ -402,4 +416,4 @@ def distance(
 
     data, n0 = given_points(x, None, nets.net, n0)
     networks = nets.ensemble(call, n0, samples)
-    return distance_table(networks, data, points, file_of(x), **call.work)
+    return distance_table(networks, data, points, file_of(x), search_nodes, **call.work)

@@ -1,4 +1,4 @@
-"""The distance of points to the nearest boundary between regions of a ReLU network."""
+"""The distance of points to the nearest boundary between regions, and to that of decisions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from nnth._networks.ensemble import Ensemble, ensemble
 from nnth._networks.network import Network, require_weights
 from nnth._regions.distance_law import mean_distances
 from nnth._regions.given_points import given_points
+from nnth._regions.radius import Radii, check_nodes, radii, radius_columns
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
@@ -35,6 +36,7 @@ from nnth._tables.table import Meta, Table
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_ARRAYS: Final = ("euclidean", "maximum", "layer", "neuron")
 _CHUNK: Final = 2**22  # numbers in the gradients of the neurons of a layer
 
 
@@ -51,15 +53,14 @@ class Distances:
     maximum: Array
     layer: Integers
     neuron: Integers
+    radii: tuple[Radii, ...] = ()  # of each network, if they are searched for
 
     def merge(self, other: Distances) -> Distances:
         """Return the distances of these networks and then the others."""
-        return Distances(
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in self.__dataclass_fields__
-            )
-        )
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS
+        }
+        return Distances(**arrays, radii=self.radii + other.radii)
 
 
 def regions_distance(
@@ -75,6 +76,7 @@ def regions_distance(
     n0: int | None = None,
     points: int | None = None,
     samples: int | None = None,
+    search_nodes: int = 0,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -104,8 +106,10 @@ def regions_distance(
         n0: The input dimension; that of the points, or 2, if None.
         points: The number of random points; 10 if None.
         samples: The number of random networks; 1 if None.
+        search_nodes: The most nodes of the search for the robustness radius of a point in each
+            norm, at most 10^7; 0 for no search.
         seed: Network s is a function of (seed, s).
-        threads: Unused; the linear algebra runs on one thread.
+        threads: The number of threads of the search, 0 for all; the result does not depend on it.
         progress: Called with the networks done and their number.
 
     Returns:
@@ -116,7 +120,13 @@ def regions_distance(
         distances are means and layer and neuron are NaN; `stderr`; `expected`, the mean over random
         networks, exact for one hidden layer and the limit of large widths for more, NaN for a given
         network; z = (distance - expected)/stderr; `note`, why z is not normal. A point on a
-        boundary has the distance 0.
+        boundary has the distance 0. With `search_nodes` also the robustness radius, the distance to
+        the nearest point where another output is the largest, or the only output has the other
+        sign: `radius`, a lower bound of it in the 2-norm, and `radius_upper`, the distance of a
+        point that was found there; `radius_linf` and `radius_linf_upper`, in the maximum norm;
+        `output`, the largest output at x, and `rival`, that of the point found, from 0 (of one
+        output 1 if it is positive). The two bounds are equal up to rounding unless `note` says that
+        there is only a lower bound. Without `search_nodes` these columns are NaN.
 
     Raises:
         ValueError: If an argument is out of range, or a point has another number of coordinates.
@@ -124,15 +134,23 @@ def regions_distance(
 
     Accuracy: doubles; the error of z_i is that of a forward pass, some 1e-15 of its terms, and
     `expected` has a relative error below 1e-7. Cost: a product of all weights with the
-    n0 directions for each point.
+    n0 directions for each point. The radius costs linear or quadratic programs, some for each
+    node, over the polyhedra that come nearer than the radius, whose number grows exponentially with
+    n0 and the depth; a step of a program in the maximum norm takes n0^2 operations, so that with
+    hundreds of inputs a program takes seconds. `radius` is a bound by multipliers, and holds up to
+    rounding whether or not they are optimal.
 
     Example:
         >>> net = nnth.Network([[[3.0, 4.0]], [[1.0]]], [[-5.0], [0.0]])
         >>> table = nnth.regions_distance([[0.0, 0.0], [3.0, 4.0]], net)
         >>> table["distance"]
         array([1., 4.])
+        >>> net = nnth.Network([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-2.0]])
+        >>> nnth.regions_distance([[3.0, 1.0]], net, search_nodes=100)["radius_linf"]
+        array([1.])
 
-    Source: Hanin and Rolnick (2019), section 3, for random networks.
+    Source: Hanin and Rolnick (2019), section 3, for random networks; Jordan et al. (2019) for
+    the radius.
     """
     data, n0 = given_points(x, points, net, n0)
     networks = ensemble(
@@ -147,7 +165,7 @@ def regions_distance(
         samples=samples,
         seed=seed,
     )
-    return distance_table(networks, data, points, file_of(x), threads, progress)
+    return distance_table(networks, data, points, file_of(x), search_nodes, threads, progress)
 
 
 @serial_blas
@@ -156,11 +174,13 @@ def distance_table(
     given: Array | None,
     points: int | None,
     source: File,
+    search_nodes: int,
     threads: int,
     progress: Progress | None,
 ) -> Table:
     """Return the Table of `regions_distance`."""
     data = checked_data(networks, given, points)
+    check_nodes(search_nodes, networks.n0, networks.widths, len(data), threads)
     if networks.given is None:
         require_weights((networks.n0, *networks.widths, networks.n_out))
     check_memory(32 * networks.samples * len(data), "samples and points must be fewer: distances")
@@ -170,10 +190,14 @@ def distance_table(
     validated()
 
     def draw(first: int, count: int) -> Distances:
-        return _draw(networks, data, first, count, progress)
+        return _draw(networks, data, first, count, search_nodes, threads, progress)
 
     found = sample_in_parts(draw, networks.samples)
-    parameters = networks.parameters() | {"x": source, "points": len(data)}
+    parameters = networks.parameters() | {
+        "x": source,
+        "points": len(data),
+        "search_nodes": search_nodes,
+    }
     fixed = networks.given is not None and given is not None
     meta = Meta("regions distance", parameters, seed=None if fixed else networks.seed)
     picture = Plot(
@@ -199,6 +223,7 @@ def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any
         skews = skewness(found.euclidean)
         asymptotic = ASYMPTOTIC if len(networks.widths) > 1 else ""
         notes = [joined(asymptotic, note_on_z(networks.samples, float(skew))) for skew in skews]
+    radius, limits = radius_columns(found.radii, len(data))
     unknown = np.full(len(data), math.nan)
     return {
         "point": np.arange(len(data)),
@@ -210,7 +235,8 @@ def _columns(networks: Ensemble, data: Array, found: Distances) -> dict[str, Any
         "expected": expected,
         "stderr": stderr,
         "z": z_score(mean - expected, stderr),
-        "note": notes,
+        **radius,
+        "note": [joined(*both) for both in zip(notes, limits, strict=True)],
     }
 
 
@@ -221,22 +247,48 @@ def _expected(networks: Ensemble, sizes: Array) -> Array:
 
 
 def _draw(
-    networks: Ensemble, data: Array, first: int, count: int, progress: Progress | None
+    networks: Ensemble,
+    data: Array,
+    first: int,
+    count: int,
+    search_nodes: int,
+    threads: int,
+    progress: Progress | None,
 ) -> Distances:
     found = []
+    searched: tuple[Radii, ...] = ()
+    inner = progress if count == 1 else None
     for i in range(count):
         try:
-            found.append(distances(networks.network(first + i), data))
+            network = networks.network(first + i)
+            found.append(distances(network, data))
+            if search_nodes:
+                searched += (_radii(networks, network, data, search_nodes, threads, inner),)
             if progress is not None:
                 progress(i + 1, count)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"{i} of {count} networks were measured") from None
-    return Distances(
-        *(
-            np.stack([getattr(each, name) for each in found])
-            for name in Distances.__dataclass_fields__
-        )
-    )
+    arrays: dict[str, Any] = {
+        name: np.stack([getattr(each, name) for each in found]) for name in _ARRAYS
+    }
+    return Distances(**arrays, radii=searched)
+
+
+def _radii(
+    networks: Ensemble,
+    network: Network,
+    data: Array,
+    search_nodes: int,
+    threads: int,
+    progress: Progress | None,
+) -> Radii:
+    """Return the radii; an error of random networks that overflow names their variances."""
+    try:
+        return radii(network, data, search_nodes, threads, progress)
+    except ValueError as error:
+        if networks.given is not None:
+            raise
+        raise ValueError(f"cw and cb must be smaller: {error}") from None
 
 
 def distances(network: Network, x: Array) -> Distances:
