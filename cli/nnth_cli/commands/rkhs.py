@@ -112,6 +112,7 @@ def fit(
     ] = "evidence",
     solver: options.Solver = "auto",
     tolerance: options.Tolerance = 1e-8,
+    checkpoint: options.SolverCheckpoint = None,
     save: options.Save = None,
     *,
     call: Call,
@@ -137,6 +138,8 @@ def fit(
 
     By --solver cg, with random vectors of --seed, log_marginal and effective_dimension have a
     standard error, loo_error and condition are NaN, and so are variances of more than 256 points.
+    With --checkpoint blocked and cg keep their work in a folder, from which the same command
+    continues a call that was killed.
 
     \b
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
@@ -146,8 +149,12 @@ def fit(
              nnth rkhs fit --x digits --kernel ntk --ridge 0.1 --solver cg
     """
     call.check_target("--save", save, (".npz",))
+    call.check_alone("--checkpoint", checkpoint)
     needs = (("--y-test", "--x-test"), ("--criterion", "--select"), ("--tolerance", "--solver"))
-    call.check_together(needs=[(option, (other,)) for option, other in needs])
+    call.check_together(
+        conflicts=[("--checkpoint", "--select")],
+        needs=[(option, (other,)) for option, other in needs],
+    )
     _check_kernel(call, kernel)
     from nnth._rkhs.fit import rkhs_fit
 
@@ -164,6 +171,7 @@ def fit(
             ridge=ridge,
             solver=solver,
             tolerance=tolerance,
+            checkpoint=checkpoint,
             seed=call.seed,
             **tests,
             **network,

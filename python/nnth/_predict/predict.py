@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -18,9 +20,11 @@ from nnth._kernels.solvers import (
     Choice,
     SolverName,
     System,
+    WorkFolder,
     check_tolerance,
     choose,
     solver_of,
+    work_of,
 )
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import Record, chunks, train_in_chunks
@@ -71,6 +75,7 @@ def predict(
     step: float = 0.5,
     solver: SolverName = "auto",
     tolerance: float = 1e-8,
+    checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -127,6 +132,11 @@ def predict(
             finite times, with samples, and for at most 500 training points.
         tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
             and below 1.
+        checkpoint: A folder in which "blocked" and "cg" keep their work: the factor, half a matrix,
+            or the preconditioner and the last iterate. A call that was ended in any way, by SIGKILL
+            too, is continued by the same call, to the same bits, and computes nothing twice that
+            was on the disk. The folder stays; other targets find its factor there. "auto" takes
+            one of these two. None keeps nothing.
         seed: Seed of the networks, and of the preconditioner of "cg".
         threads: Number of threads for the kernels, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
@@ -143,7 +153,8 @@ def predict(
     Raises:
         ValueError: For arguments out of range, shapes that do not fit, an infinite tangent kernel
             (the activation jumps), and a kernel that is singular to rounding if `times` has inf:
-            nothing but `ridge` is added to its diagonal.
+            nothing but `ridge` is added to its diagonal. For a checkpoint of other inputs or
+            arguments.
         ConvergenceError: If "cg" does not reach the tolerance, with the residual that it reached.
         MemoryError: If nothing fits, with the size, before any work.
         OSError: If the scratch file does not fit.
@@ -190,7 +201,8 @@ def predict(
     check_tolerance(tolerance)
     with np.errstate(over="ignore"):  # a time beyond the doubles is infinite
         elapsed = eta * when
-    choice = _choice(solver, len(inputs), elapsed, samples, ridge)
+    kept = None if checkpoint is None else Path(checkpoint)
+    choice = _choice(solver, len(inputs), elapsed, samples, ridge, kept)
     outputs: tuple[OutputDistribution, ...]
     flow: KernelFlow | None = None
     if choice is None:
@@ -207,19 +219,23 @@ def predict(
             flow.require_regular()
         outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     else:
-        trained = _trained(
-            choice,
-            network,
-            kernel,
-            (inputs, tests),
-            ridge,
-            own,
-            tolerance=tolerance,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-        )
-        outputs = (trained.outputs(targets),) * len(elapsed)
+        described = {**NetworkKernel(kernel, network).parameters, "ridge": ridge}
+        described["target_variance"] = own
+        asked: dict[str, Any] = {"tolerance": tolerance, "seed": seed}
+        with work_of(choice, kept, described, (inputs, tests), **asked) as work:
+            trained = _trained(
+                choice,
+                network,
+                kernel,
+                (inputs, tests),
+                ridge,
+                own,
+                **asked,
+                work=work,
+                threads=threads,
+                progress=progress,
+            )
+            outputs = (trained.outputs(targets),) * len(elapsed)
     simulation = None
     if samples:
         assert flow is not None
@@ -288,20 +304,27 @@ def predict(
 
 
 def _choice(
-    solver: SolverName, m: int, elapsed: Floats, samples: int, ridge: float
+    solver: SolverName,
+    m: int,
+    elapsed: Floats,
+    samples: int,
+    ridge: float,
+    checkpoint: Path | None,
 ) -> Choice | None:
     """Return the solver of the one linear system of infinite time, or None for eigenvectors."""
     finite = elapsed[np.isfinite(elapsed)]
-    if finite.size or samples or (solver == "auto" and m <= _FEW):
-        if solver != "auto":
+    asked = solver != "auto" or checkpoint is not None
+    if finite.size or samples or (m <= _FEW and not asked):
+        if asked:
             rule = (
                 f"times must be inf, and not {finite[0]:g}"
                 if finite.size
                 else f"samples must be 0, not {samples}"
             )
-            raise ValueError(f"{rule}, for solver {solver}: others are computed by eigenvectors")
+            what = f"for solver {solver}" if solver != "auto" else "with checkpoint"
+            raise ValueError(f"{rule}, {what}: others are computed by eigenvectors")
         return None
-    return choose(solver, m, ridge)
+    return choose(solver, m, ridge, checkpoint)
 
 
 def _trained(
@@ -314,6 +337,7 @@ def _trained(
     *,
     tolerance: float,
     seed: int,
+    work: WorkFolder | None,
     threads: int,
     progress: Progress | None,
 ) -> TrainedNetworks:
@@ -322,7 +346,13 @@ def _trained(
     blocks = NetworkKernel(kernel, network).blocks(every, threads=threads)
     check_diagonal(blocks.diagonal)
     system = System(
-        blocks, m, ridge, threads=threads, progress=progress, remedy=", or times finite"
+        blocks,
+        m,
+        ridge,
+        threads=threads,
+        progress=progress,
+        remedy=", or times finite",
+        work=work,
     )
     initial = None
     if kernel == "ntk":
