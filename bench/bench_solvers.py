@@ -53,6 +53,9 @@ def main() -> None:
     parser.add_argument("--sides", nargs="*", choices=SIDES, default=list(SIDES))
     parser.add_argument("--preconditioners", action="store_true")
     parser.add_argument("--parts", action="store_true")
+    parser.add_argument(
+        "--tolerances", nargs="*", type=float, default=[1e-6, 1e-8], help="of cg, in --parts"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -61,7 +64,7 @@ def main() -> None:
     elif args.preconditioners:
         compare_preconditioners(args.points)
     elif args.parts:
-        parts(args.points, args.ridge)
+        parts(args.points, args.ridge, args.tolerances)
     else:
         compare(args)
 
@@ -156,7 +159,7 @@ def one_side(side: str, file: Path, ridge: float) -> None:
     print(json.dumps(result))
 
 
-def parts(points: int, ridge: float) -> None:
+def parts(points: int, ridge: float, tolerances: list[float]) -> None:
     """Print seconds of the parts of each route, elapsed and of the processor."""
     from nnth import _core
     from nnth._kernels.kernel import infinite_network
@@ -191,11 +194,11 @@ def parts(points: int, ridge: float) -> None:
         timed("pass", lambda: factor.half(targets.copy()))
         timed("condition", lambda: factor.condition)
         timed("direct", lambda: factor.solve(targets))
-        for tolerance in (1e-6, 1e-8):
+        for tolerance in tolerances:
             solver = timed(
-                "preconditioner", lambda: ConjugateGradients(system, tolerance=1e-6, probes=0)
+                "preconditioner",
+                lambda of=tolerance: ConjugateGradients(system, tolerance=of, probes=0),
             )
-            solver._tolerance = tolerance
             timed(f"cg_{tolerance:g}", lambda s=solver: s.solve(targets))
             row[f"steps_{tolerance:g}"] = solver.steps
 

@@ -12,7 +12,9 @@ from typing import IO, Any
 
 import numpy as np
 import pytest
-from processes import PATIENCE
+from stepwise_solver import in_small_steps, solved
+
+from nnth._kernels.solvers import blocked, conjugate_gradients, iteration
 
 pytestmark = pytest.mark.subprocess
 
@@ -28,18 +30,29 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("data.npz", x=x, y=np.sin(x[:, :2]), x_test=tests, y_test=np.sin(tests[:, :2]))
 
 
-def arguments(function: str, solver: str, checkpoint: str | None, out: str) -> str:
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (
+        (blocked, "panel_width"),
+        (conjugate_gradients, "preconditioner_rank"),
+        (iteration, "_EVERY"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))  # and back after the test
+    in_small_steps(WIDTH)
+
+
+def arguments(function: str, solver: str, checkpoint: str | None) -> dict[str, Any]:
     given: dict[str, Any] = {"function": function, "solver": solver, "checkpoint": checkpoint}
     network = {"kernel": "ntk", "depth": 2, "ridge": 0.01, "tolerance": 1e-10}
-    files = {"data": "data.npz", "out": out, "width": WIDTH}
-    return json.dumps({**given, **network, **files})
+    return {**given, **network, "data": "data.npz"}
 
 
 class Run:
     """A process that waits after each report of progress, unless it works at once."""
 
-    def __init__(self, words: str, *more: str) -> None:
+    def __init__(self, given: dict[str, Any], *more: str) -> None:
         pipe = subprocess.PIPE
+        words = json.dumps({**given, "width": WIDTH, "out": "out.npz"})
         self.process = subprocess.Popen(
             [sys.executable, str(SCRIPT), words, *more],
             stdin=pipe,
@@ -67,20 +80,11 @@ class Run:
         self.process.communicate()
 
 
-def finished(words: str) -> int:
-    """Let a process do the rest; return the number of its reports."""
-    pipe = subprocess.PIPE
-    command = [sys.executable, str(SCRIPT), words, "--at-once"]
-    done = subprocess.run(
-        command, stdout=pipe, stderr=pipe, text=True, timeout=PATIENCE, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.count("\n")
-
-
-def numbers(file: str) -> dict[str, bytes]:
-    with np.load(file) as found:
-        return {name: found[name].tobytes() for name in found.files}
+def finished(given: dict[str, Any]) -> tuple[int, dict[str, bytes]]:
+    """Do the rest in this process; return the number of reports, and the numbers."""
+    reports: list[int] = []
+    found = solved(given, lambda done, _: reports.append(done))
+    return len(reports), {name: value.tobytes() for name, value in found.items()}
 
 
 def panels() -> list[int]:
@@ -89,47 +93,43 @@ def panels() -> list[int]:
 
 
 def test_blocked_killed_at_several_panels_computes_none_twice() -> None:
-    finished(arguments("predict", "blocked", None, "whole.npz"))
-    words, seen = arguments("predict", "blocked", "work", "out.npz"), 0
+    wanted = finished(arguments("predict", "blocked", None))
+    given, seen = arguments("predict", "blocked", "work"), 0
     for steps in (2, 4):
-        run = Run(words)
+        run = Run(given)
         run.step(steps)
         run.kill()
         there = panels()
         # The last panel that was reported may not be on the disk yet.
         assert seen + steps - 1 <= len(there) <= seen + steps
         seen = len(there)
-    assert finished(words) == PANELS - seen
+    assert finished(given) == (PANELS - seen, wanted[1])
     assert panels() == list(range(PANELS))
-    assert numbers("out.npz") == numbers("whole.npz")
 
 
-def test_cg_killed_at_several_steps_repeats_none() -> None:
-    total = finished(arguments("predict", "cg", None, "whole.npz"))
-    words = arguments("predict", "cg", "work", "out.npz")
-    reports = 0
-    for steps in (2, 3):
-        run = Run(words)
-        run.step(steps)
-        run.kill()
-        # The process waits within the last step, which is kept after its report.
-        reports += steps - 1
-    assert finished(words) == total - reports
-    assert numbers("out.npz") == numbers("whole.npz")
+def test_cg_that_is_killed_repeats_no_step() -> None:
+    total, wanted = finished(arguments("predict", "cg", None))
+    given, steps = arguments("predict", "cg", "work"), 4
+    run = Run(given)
+    run.step(steps)
+    run.kill()
+    # The process has waited within the last step, which is kept after its report.
+    assert finished(given) == (total - (steps - 1), wanted)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("function", ["predict", "rkhs_fit"])
+@pytest.mark.parametrize(
+    "function", ["predict", pytest.param("rkhs_fit", marks=pytest.mark.nightly)]
+)
 @pytest.mark.parametrize("solver", ["blocked", "cg"])
 def test_ten_kills_at_any_moment(function: str, solver: str) -> None:
     """At moments that nothing waits for: in the midst of writes, too."""
-    finished(arguments(function, solver, None, "whole.npz"))
-    words = arguments(function, solver, "work", "out.npz")
+    _, wanted = finished(arguments(function, solver, None))
+    given = arguments(function, solver, "work")
     moments = random.Random(f"{function} {solver}")
     for _ in range(10):
-        run = Run(words, "--at-once")
+        run = Run(given, "--at-once")
         run.out.readline()  # Python has started; there is none if all reports are done
         time.sleep(moments.uniform(0.0, 0.03))
         run.kill()
-    finished(words)
-    assert numbers("out.npz") == numbers("whole.npz")
+    assert finished(given)[1] == wanted

@@ -91,8 +91,9 @@ def matrices(
     eigenvalues, condition number. --save writes the matrices nngp and ntk, and with --x-test, whose
     kernels are in the file alone, also nngp_test and ntk_test, with a row for each test input and a
     column for each input, and nngp_test_diagonal and ntk_test_diagonal, the kernels of each test
-    input with itself. --plot draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
-    conventions for a row of zeros at C_b = 0 and for activations that jump.
+    input with itself. --plot draws the matrices, and all eigenvalues above rounding by rank.
+    `nnth kernel --help` has the conventions for a row of zeros at C_b = 0 and for activations that
+    jump.
 
     Matrices that do not fit in memory are written in tiles, to --save k.zarr, or k.npy for
     k.nngp.npy and k.ntk.npy. A call that was killed is continued by the same call, from the
