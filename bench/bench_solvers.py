@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 from measure import append, machine, shown
 from numpy.typing import NDArray
+from peers.serving import peak_rss_mb
 
 Floats = NDArray[np.float64]
 FOLDER = Path(__file__).parent
@@ -128,8 +129,6 @@ def write_data(path: Path, points: int, tests: int) -> None:
 
 def one_side(side: str, file: Path, ridge: float) -> None:
     """Print predictions, seconds of the processor and the peak of memory in GiB."""
-    import resource
-
     with np.load(file) as data:
         x, y, x_test = data["x"], data["y"], data["x_test"]
     targets = (y[:, None] == np.arange(10.0)) - 0.1
@@ -153,7 +152,7 @@ def one_side(side: str, file: Path, ridge: float) -> None:
     result |= {
         "seconds": time.process_time() - begun,
         "elapsed": time.perf_counter() - started,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "memory": peak_rss_mb() / 2**10,
         "mean": mean.tolist(),
     }
     print(json.dumps(result))
