@@ -74,7 +74,8 @@ class Call:
     def interrupted_at_once(self) -> AbstractContextManager[None]:
         """Let Ctrl-C end the process at once, during a call of a library that ignores it.
 
-        No file may be open for writing and no lock held within. A sweep holds a lock, so that its
+        No file may be open for writing and no lock held within, but those of a checkpoint, which is
+        made to end at any moment. A sweep holds a lock, so that its
         points wait for the library instead.
         """
         return interrupted_at_once() if self.alone else nullcontext()

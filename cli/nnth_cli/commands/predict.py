@@ -120,7 +120,8 @@ def predict(
 
     assert x is not None
 
-    # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
+    # LAPACK would not listen to an interrupt, and nothing is half-written before it is done but a
+    # checkpoint, which may end at any moment.
     with call.interrupted_at_once():
         result = compute(
             x,
