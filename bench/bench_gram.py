@@ -1,9 +1,11 @@
 """How many times faster than its peers is nnth.gram, and how much memory does it need?
 
     python bench/bench_gram.py [--neural-tangents NT/bin/python] [--scikit-ntk SK/bin/python]
+    python bench/bench_gram.py --act relu --inputs 5000 --depth 3 --batch 500 --neural-tangents ...
 
 Each side runs in a separate process on the same random inputs (unequal norms; `--sphere` puts them
-on a sphere). After a warm-up the rounds alternate; medians and the ratio's extremes over the rounds
+on a sphere). With --batch neural-tangents computes the matrix by its `batch`, in blocks of so many
+rows. After a warm-up the rounds alternate; medians and the ratio's extremes over the rounds
 are printed. The matrices must agree, or the bench fails. Appends a row per comparison to
 bench/bench_gram.csv. peers/README.md says how to make the peers' environments.
 """
@@ -14,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +89,14 @@ def disagreement(ours: Path, theirs: Path) -> float:
 
 
 def compare(
-    case: Case, peers: Sequence[Peer], rounds: int, folder: Path, *, threads: int, sphere: bool
+    case: Case,
+    peers: Sequence[Peer],
+    rounds: int,
+    folder: Path,
+    *,
+    threads: int,
+    sphere: bool,
+    batch: int = 0,
 ) -> Contest:
     x = np.random.default_rng(0).standard_normal((case.inputs, 64))
     if sphere:
@@ -96,6 +105,7 @@ def compare(
     np.save(inputs, x)
     ours = Side("nnth", _core.thread_count(threads))
     on = ", one norm" if sphere else ""
+    on += f", batches of {batch}" if batch else ""
     contest = Contest("gram", f"{case}{on}", "NNGP and NTK matrices", [ours])
     chosen = [peer for peer in peers if case.takes(peer.name)]
     contest.absent = {peer.name: peer.reason for peer in chosen if peer.python is None}
@@ -107,6 +117,8 @@ def compare(
             if peer.python is not None:
                 script = HERE / "peers" / PEERS[peer.name]
                 theirs = command(peer.python, script, inputs, case, folder / f"{peer.name}.npz")
+                if batch and peer.name == "neural-tangents":
+                    theirs += ["--batch", str(batch)]
                 processes[peer.name] = stack.enter_context(Contender(theirs))
                 contest.peers.append(Side(peer.name, None))
         for number in range(rounds + 1):
@@ -142,6 +154,9 @@ def main() -> None:
     parser.add_argument("--act", nargs="*", default=["relu", "erf", "gelu", "tanh"])
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--inputs", type=int, help="instead of those of each case")
+    parser.add_argument("--depth", type=int, help="instead of that of each case")
+    parser.add_argument("--batch", type=int, default=0, help="rows of a batch of neural-tangents")
     parser.add_argument("--sphere", action="store_true", help="inputs of one norm")
     args = parser.parse_args()
     given = {"neural-tangents": args.neural_tangents, "scikit-ntk": args.scikit_ntk}
@@ -149,10 +164,18 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
-            if case.act in args.act:
-                rows += compare(
-                    case, peers, args.rounds, Path(folder), threads=args.threads, sphere=args.sphere
-                ).rows()
+            if case.act not in args.act:
+                continue
+            case = replace(case, inputs=args.inputs or case.inputs, depth=args.depth or case.depth)
+            rows += compare(
+                case,
+                peers,
+                args.rounds,
+                Path(folder),
+                threads=args.threads,
+                sphere=args.sphere,
+                batch=args.batch,
+            ).rows()
     finish(rows, HERE / "bench_gram.csv")
 
 

@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument(
         "--degree", type=int, default=25, help="nodes where there is no closed form"
     )
+    parser.add_argument("--batch", type=int, default=0, help="nt.batch of so many rows; 0 for none")
     parser.add_argument("--jit", action="store_true", help="compile first; that time is `warm_up`")
     parser.add_argument("--runs", type=int, default=3, help="timed runs after one warm-up")
     parser.add_argument("--paced", action="store_true", help="a run a request, after a warm-up")
@@ -117,6 +118,8 @@ def main() -> None:
     import_seconds = time.perf_counter() - start
     act = activation(nt.stax, jax, args.act, args.degree)
     kernel_fn = network(nt.stax, act, args.depth, args.cb, args.cw)
+    if args.batch:  # compiled by itself
+        kernel_fn = nt.batch(kernel_fn, batch_size=args.batch, device_count=0)
     get = ("nngp", "ntk") if args.kernel == "both" else (args.kernel,)
 
     def gram(data: Any) -> Any:
@@ -150,6 +153,7 @@ def main() -> None:
         "n0": x.shape[1],
         "kernel": args.kernel,
         "jit": args.jit,
+        "batch": args.batch,
         "dtype": str(out[0].dtype),
         "seconds_min": min(seconds),
         "seconds_median": statistics.median(seconds),

@@ -74,7 +74,8 @@ class Call:
     def interrupted_at_once(self) -> AbstractContextManager[None]:
         """Let Ctrl-C end the process at once, during a call of a library that ignores it.
 
-        No file may be open for writing and no lock held within. A sweep holds a lock, so that its
+        No file may be open for writing and no lock held within, but those of a checkpoint, which is
+        made to end at any moment. A sweep holds a lock, so that its
         points wait for the library instead.
         """
         return interrupted_at_once() if self.alone else nullcontext()
@@ -87,11 +88,14 @@ class Call:
         folders: Sequence[str] = (),
     ) -> None:
         """Raise ValueError if the file of an option is given and cannot be written."""
-        if path is None:
-            return
-        if not self.alone:
+        self.check_alone(option, path)
+        if path is not None:
+            check_target(option, path, suffixes, folders)
+
+    def check_alone(self, option: str, path: Path | None) -> None:
+        """Raise ValueError if an option names a file or a folder to write in a sweep."""
+        if path is not None and not self.alone:
             raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
-        check_target(option, path, suffixes, folders)
 
     def check_data(self, *sizes: str) -> None:
         """Raise ValueError for --y without --x, and for sizes of random data beside --x."""

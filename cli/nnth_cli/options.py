@@ -285,6 +285,13 @@ Tolerance: TypeAlias = Annotated[
     float,
     typer.Option(help="Largest residual of solver cg, relative to the targets.", metavar="X"),
 ]
+SolverCheckpoint: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep the work of solver blocked or cg in a folder, and resume from it if it exists.",
+        metavar="FOLDER",
+    ),
+]
 Eta: TypeAlias = Annotated[float, typer.Option(help="Learning rate.", metavar="X")]
 Etas: TypeAlias = Annotated[Any, numbers("Learning rates.")]
 EtaLambda0: TypeAlias = Annotated[

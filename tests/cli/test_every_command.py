@@ -24,7 +24,7 @@ CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
     "gram matrices": [
         "x.npy --act gelu --depth 2",
-        "--x x.npy --x-test u.npy --dtype float32 --depth 3",
+        "--x x.npy --dtype float32 --depth 3",
     ],
     "gram training": ["--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3"],
     "predict": [

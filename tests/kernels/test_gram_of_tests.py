@@ -10,6 +10,7 @@ from gram_cases import EACH, Case, data
 
 import nnth
 from nnth import gram
+from nnth_cli import main as program
 
 NAMES = ("nngp", "ntk")
 ARRAYS = {"nngp", "ntk", "nngp_test", "ntk_test", "nngp_test_diagonal", "ntk_test_diagonal"}
@@ -141,3 +142,12 @@ def test_what_does_not_fit_in_memory_is_refused_with_its_size() -> None:
     many = np.ones((100_000, 1))
     with pytest.raises(MemoryError, match="2 matrices of 30100000 x 100000 take"):
         gram(many, x_test=np.ones((30_000_000, 1)))
+
+
+@pytest.mark.parametrize("more", [(), ("--net", "net.npz")])
+def test_the_command_computes_no_arrays_that_nobody_sees(
+    more: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("gram", "--x", "wine", "--x-test", "wine", *more)
+    assert program.run(program.get_command(program.app), words) == 2
+    assert capfd.readouterr().err == "nnth: error: --x-test must come with --save\n"

@@ -88,11 +88,12 @@ def matrices(
     ntk_ij  = Th^(L+1)(x_i, x_j)     the kernel of gradient descent
 
     with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
-    eigenvalues, condition number. --save writes the matrices nngp and ntk, and with --x-test
-    also nngp_test and ntk_test, with a row for each test input and a column for each input, and
-    nngp_test_diagonal and ntk_test_diagonal, the kernels of each test input with itself. --plot
-    draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
-    conventions for a row of zeros at C_b = 0 and for activations that jump.
+    eigenvalues, condition number. --save writes the matrices nngp and ntk, and with --x-test, whose
+    kernels are in the file alone, also nngp_test and ntk_test, with a row for each test input and a
+    column for each input, and nngp_test_diagonal and ntk_test_diagonal, the kernels of each test
+    input with itself. --plot draws the matrices, and all eigenvalues above rounding by rank.
+    `nnth kernel --help` has the conventions for a row of zeros at C_b = 0 and for activations that
+    jump.
 
     Matrices that do not fit in memory are written in tiles, to --save k.zarr, or k.npy for
     k.nngp.npy and k.ntk.npy. A call that was killed is continued by the same call, from the
@@ -118,7 +119,7 @@ def matrices(
     of_limit = ("--depth", "--kernel", "--ntk", "--dtype")
     call.check_together(
         conflicts=[("--x", "FILE"), *(("--net", one) for one in of_limit)],
-        needs=[(option, ("--net",)) for option in of_net],
+        needs=[*((option, ("--net",)) for option in of_net), ("--x-test", ("--save",))],
     )
     call.check_target("--save", save, (".npz", *_IN_TILES), folders=(".zarr",))
     in_tiles = save is not None and save.suffix.lower() in _IN_TILES

@@ -59,6 +59,7 @@ def predict(
     ] = 0.5,
     solver: options.Solver = "auto",
     tolerance: options.Tolerance = 1e-8,
+    checkpoint: options.SolverCheckpoint = None,
     by_point: Annotated[
         bool, typer.Option("--by-point", help="A row for each time, test point and output.")
     ] = False,
@@ -92,7 +93,9 @@ def predict(
 
     Without finite --times and --samples one linear system is solved, by --solver; auto takes
     eigenvectors for up to 500 training points. cg computes the variances of up to 256 test points,
-    and with one Krylov space the means at finite --times.
+    and with one Krylov space the means at finite --times. With --checkpoint blocked and cg keep
+    their work in a folder: the same command continues a call that was killed, to the same bytes,
+    and the folder stays.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the ridge,
@@ -100,8 +103,10 @@ def predict(
     Example: nnth predict --x diabetes --times log:1e-4:1:9 --plot flow.png
              nnth predict --x iris --labels --ridge 0.01 --depth 3
              nnth predict --x digits --labels --ridge 0.01 --solver cg
+             nnth predict --x digits --labels --ridge 0.01 --solver blocked --checkpoint work
     """
     call.check_target("--save", save, (".npz",))
+    call.check_alone("--checkpoint", checkpoint)
     needs: list[tuple[str, tuple[str, ...]]] = [
         ("--width", ("--samples",)),
         ("--step", ("--samples",)),
@@ -116,7 +121,8 @@ def predict(
 
     assert x is not None
 
-    # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
+    # LAPACK would not listen to an interrupt, and nothing is half-written before it is done but a
+    # checkpoint, which may end at any moment.
     with call.interrupted_at_once():
         result = compute(
             x,
@@ -139,6 +145,7 @@ def predict(
             step=step,
             solver=solver,
             tolerance=tolerance,
+            checkpoint=checkpoint,
             seed=call.seed,
             **call.work,
         )

@@ -119,6 +119,7 @@ def fit(
             metavar="N",
         ),
     ] = None,
+    checkpoint: options.SolverCheckpoint = None,
     save: options.Save = None,
     *,
     call: Call,
@@ -144,6 +145,8 @@ def fit(
 
     By --solver cg, with random vectors of --seed, log_marginal and effective_dimension have a
     standard error, loo_error and condition are NaN, and so are variances of more than 256 points.
+    With --checkpoint blocked and cg keep their work in a folder, from which the same command
+    continues a call that was killed.
 
     With --features one pass over the data fits f = phi(x).w, where the N random features have the
     mean E phi(x).phi(z) = K(x, z): neurons of a random network, products of two for the tangent
@@ -162,10 +165,14 @@ def fit(
              nnth rkhs fit --x digits --kernel ntk --ridge 1 --features 1024
     """
     call.check_target("--save", save, (".npz",))
+    call.check_alone("--checkpoint", checkpoint)
     needs = (("--y-test", "--x-test"), ("--criterion", "--select"), ("--tolerance", "--solver"))
-    exact = ("--select", "--solver")  # and what needs them
+    exact = ("--select", "--solver", "--checkpoint")  # and what needs them
     call.check_together(
-        conflicts=[("--features", option) for option in exact],
+        conflicts=[
+            *(("--features", option) for option in exact),
+            ("--checkpoint", "--select"),
+        ],
         needs=[(option, (other,)) for option, other in needs],
     )
     _check_kernel(call, kernel)
@@ -193,6 +200,7 @@ def fit(
             ridge=ridge,
             solver=solver,
             tolerance=tolerance,
+            checkpoint=checkpoint,
             seed=call.seed,
             **tests,
             **network,

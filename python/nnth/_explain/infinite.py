@@ -10,7 +10,7 @@ import numpy as np
 from nnth._explain.sections import Section, proportion_stderr
 from nnth._explain.subject import POINTS_FILE, Subject
 from nnth._kernels.gram import gram
-from nnth._predict import predict
+from nnth._predict.predict import predict
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import mean_of

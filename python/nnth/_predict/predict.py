@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -18,9 +20,11 @@ from nnth._kernels.solvers import (
     Choice,
     SolverName,
     System,
+    WorkFolder,
     check_tolerance,
     choose,
     solver_of,
+    work_of,
 )
 from nnth._lab.descent import Descent
 from nnth._lab.ensembles import Record, chunks, train_in_chunks
@@ -72,6 +76,7 @@ def predict(
     step: float = 0.5,
     solver: SolverName = "auto",
     tolerance: float = 1e-8,
+    checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -129,6 +134,11 @@ def predict(
             samples, and for at most 500 training points.
         tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
             and below 1.
+        checkpoint: A folder in which "blocked" and "cg" keep their work: the factor, half a matrix,
+            or the preconditioner and the last iterate. A call that was ended in any way, by SIGKILL
+            too, is continued by the same call, to the same bits, and computes nothing twice that
+            was on the disk. The folder stays; other targets find its factor there. "auto" takes
+            one of these two. None keeps nothing.
         seed: Seed of the networks, and of the preconditioner of "cg".
         threads: Number of threads for the kernels, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
@@ -145,7 +155,8 @@ def predict(
     Raises:
         ValueError: For arguments out of range, shapes that do not fit, an infinite tangent kernel
             (the activation jumps), and a kernel that is singular to rounding if `times` has inf:
-            nothing but `ridge` is added to its diagonal.
+            nothing but `ridge` is added to its diagonal. For a checkpoint of other inputs or
+            arguments.
         ConvergenceError: If "cg" does not reach the tolerance, with the residual that it reached.
         MemoryError: If nothing fits, with the size, before any work.
         OSError: If the scratch file does not fit.
@@ -195,7 +206,8 @@ def predict(
     check_tolerance(tolerance)
     with np.errstate(over="ignore"):  # a time beyond the doubles is infinite
         elapsed = eta * when
-    choice = _choice(solver, len(inputs), elapsed, samples, ridge)
+    kept = None if checkpoint is None else Path(checkpoint)
+    choice = _choice(solver, len(inputs), elapsed, samples, ridge, kept)
     outputs: tuple[OutputDistribution, ...]
     flow: KernelFlow | None = None
     if choice is None:
@@ -212,17 +224,27 @@ def predict(
             flow.require_regular()
         outputs = tuple(flow.outputs(lambda mu, t=t: flow_gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     else:
-        systems = _systems(
-            network, kernel, (inputs, tests), ridge, threads=threads, progress=progress
-        )
         # By the convention "ntk" each layer adds the NNGP kernel and a kernel to the tangent one.
         dominated = kernel == "nngp" or network.ntk == "ntk"
+        described = {**NetworkKernel(kernel, network).parameters, "ridge": ridge}
+        described["target_variance"] = own
+        asked: dict[str, Any] = {"tolerance": tolerance, "seed": seed}
+        with work_of(choice, kept, described, (inputs, tests), **asked) as work:
+            systems = _systems(
+                network,
+                kernel,
+                (inputs, tests),
+                ridge,
+                work=work,
+                threads=threads,
+                progress=progress,
+            )
 
-        def trained() -> TrainedNetworks:
-            solver = solver_of(choice, systems[0], tolerance=tolerance, seed=seed, probes=0)
-            return TrainedNetworks(solver, systems[1], own, dominated)
+            def trained() -> TrainedNetworks:
+                solver = solver_of(choice, systems[0], **asked, probes=0)
+                return TrainedNetworks(solver, systems[1], own, dominated)
 
-        outputs = _at_times(trained, systems[0], targets, elapsed, tolerance)
+            outputs = _at_times(trained, systems[0], targets, elapsed, tolerance)
     simulation = None
     if samples:
         assert flow is not None
@@ -291,25 +313,31 @@ def predict(
 
 
 def _choice(
-    solver: SolverName, m: int, elapsed: Floats, samples: int, ridge: float
+    solver: SolverName,
+    m: int,
+    elapsed: Floats,
+    samples: int,
+    ridge: float,
+    checkpoint: Path | None,
 ) -> Choice | None:
     """Return the solver of the one linear system of infinite time, or None for eigenvectors."""
     finite = elapsed[np.isfinite(elapsed)]
-    if finite.size and not samples and solver == "cg":
+    asked = solver != "auto" or checkpoint is not None
+    if finite.size and not samples and solver == "cg" and checkpoint is None:
         return Choice("cg")
-    if finite.size or samples or (solver == "auto" and m <= _FEW):
-        if solver != "auto":
+    if finite.size or samples or (m <= _FEW and not asked):
+        if asked:
             rule = (
                 f"samples must be 0, not {samples}"
                 if samples
                 else f"times must be inf, and not {finite[0]:g}"
             )
+            what = f"for solver {solver}" if checkpoint is None else "with checkpoint"
             raise ValueError(
-                f"{rule}, for solver {solver}: others are computed by eigenvectors, or finite "
-                "times by cg"
+                f"{rule}, {what}: others are computed by eigenvectors, or finite times by cg"
             )
         return None
-    return choose(solver, m, ridge)
+    return choose(solver, m, ridge, checkpoint)
 
 
 def _systems(
@@ -318,6 +346,7 @@ def _systems(
     data: tuple[Floats, Floats],
     ridge: float,
     *,
+    work: WorkFolder | None,
     threads: int,
     progress: Progress | None,
 ) -> tuple[System, System | None]:
@@ -326,7 +355,13 @@ def _systems(
     blocks = NetworkKernel(kernel, network).blocks(every, threads=threads)
     check_diagonal(blocks.diagonal)
     system = System(
-        blocks, m, ridge, threads=threads, progress=progress, remedy=", or times finite"
+        blocks,
+        m,
+        ridge,
+        threads=threads,
+        progress=progress,
+        remedy=", or times finite",
+        work=work,
     )
     if kernel == "nngp":
         return system, None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from nnth._kernels.solvers import Solver, System
+from nnth._kernels.solvers import Solution, Solver, System
 from nnth._predict.kernel_flow import OutputDistribution
 from nnth._runtime.typing import Floats
 
@@ -36,27 +36,21 @@ class TrainedNetworks:
         Variances are NaN if the solver would have to solve more systems than it is worth.
         """
         solver, system = self.solver, self.solver.system
-        initial = self.initial or system
         tests = len(system.tests)
         found = solver.solve(y)
         mean, variance = np.empty((tests, y.shape[1])), np.full(tests, np.nan)
         weights, slopes, misfits = np.full((3, tests), np.nan)
         some = solver.most_tests is None or tests <= solver.most_tests
-        for at, cross in system.test_blocks():
-            mean[at] = cross.T @ found.values
+        for at in system.test_blocks():
             if not some:
+                mean[at] = system.cross(at).T @ found.values
                 continue
-            a, misfit = solver.apply(cross)  # the columns of A'
-            if self.initial is None:
-                # K a = k - misfit - ridge a
-                inner = cross - misfit + (self.target_variance - system.ridge) * a
-            else:
-                inner = initial.product(a) + self.target_variance * a
-                columns = slice(system.m + at.start, system.m + at.stop)
-                cross = initial.blocks.block(slice(0, system.m), columns)
-            variance[at] = initial.tests[at] + np.einsum("ij,ij->j", a, inner - 2.0 * cross)
-            weights[at], misfits[at] = _norms(a), _norms(misfit)
-            slopes[at] = _norms(inner - cross)
+            name = f"tests-{at.start}"
+            law = system.kept(name, lambda at=at: self._tested(at, found), found.values)  # type: ignore[misc]
+            mean[at], variance[at] = law["mean"], law["variance"]
+            weights[at], slopes[at], misfits[at] = law["weights"], law["slopes"], law["misfits"]
+            if self.initial is not None:
+                self.initial.note_error(float(law["initial_error"]))
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite bound is no bound
             error = self._error(found.values, found.misfit, weights)
             variance_error = self._variance_error(weights, slopes, misfits) if some else math.nan
@@ -71,11 +65,33 @@ class TrainedNetworks:
             variance_error=variance_error,
         )
 
+    def _tested(self, at: slice, found: Solution) -> dict[str, Any]:
+        """Return means and variances of a range of test points, and the norms of their weights."""
+        solver, system = self.solver, self.solver.system
+        initial = self.initial or system
+        cross = system.cross(at)
+        mean = cross.T @ found.values
+        a, misfit = solver.apply(cross)  # the columns of A'
+        if self.initial is None:
+            # K a = k - misfit - ridge a
+            inner = cross - misfit + (self.target_variance - system.ridge) * a
+        else:
+            inner = initial.product(a) + self.target_variance * a
+            cross = initial.cross(at)
+        return {
+            "mean": mean,
+            "variance": initial.tests[at] + np.einsum("ij,ij->j", a, inner - 2.0 * cross),
+            "weights": _norms(a),
+            "slopes": _norms(inner - cross),
+            "misfits": _norms(misfit),
+            "initial_error": initial.error,
+        }
+
     @property
     def _entry(self) -> float:
         """The largest error of an entry of the kernels."""
         systems = [self.solver.system] + ([self.initial] if self.initial else [])
-        return max(s.blocks.error * float(s.blocks.diagonal.max()) for s in systems)
+        return max(s.error * float(s.blocks.diagonal.max()) for s in systems)
 
     def _error(self, dual: Floats, misfit: Floats, weights: Floats) -> float:
         """Return a bound of the errors of the means, from the entries, rounding and the misfit.

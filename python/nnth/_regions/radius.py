@@ -66,7 +66,7 @@ def check_nodes(nodes: int, n0: int, widths: Sequence[int], points: int, threads
 
 def radii(network: Network, x: Array, nodes: int, threads: int, progress: Progress | None) -> Radii:
     """Return bounds of the robustness radius of points `(m, n0)` after at most `nodes` nodes."""
-    from nnth._regions.counts import core_network
+    from nnth._regions.core_counts import core_network
 
     core = core_network(network)
     points = np.ascontiguousarray(x)

@@ -136,8 +136,8 @@ def subset_errors(
     system = System(kernel.blocks(data, threads=threads), m, ridge, threads=threads)
     alpha = Cholesky(system).solve(targets[:m]).values
     exact = np.empty((len(data) - m, targets.shape[1]))
-    for at, cross in system.test_blocks():
-        exact[at] = cross.T @ alpha
+    for at in system.test_blocks():
+        exact[at] = system.cross(at).T @ alpha
     sums = NormalEquations(features, targets.shape[1], unit=unit, threads=threads)
     solved = sums.add(data[:m], targets[:m]).solve(ridge)
     found = solved.predict(data[m:], variance=False, threads=threads)[0]

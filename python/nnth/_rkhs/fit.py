@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -24,6 +26,7 @@ from nnth._kernels.solvers import (
     check_tolerance,
     choose,
     solver_of,
+    work_of,
 )
 from nnth._rkhs.inputs import check_regression, regression_data, regression_tests
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
@@ -221,6 +224,7 @@ def rkhs_fit(
     criterion: Criterion = "evidence",
     solver: SolverName = "auto",
     tolerance: float = 1e-8,
+    checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -265,6 +269,8 @@ def rkhs_fit(
             factors matrices in memory.
         tolerance: Largest norm of the residual that "cg" leaves, relative to the targets; above 0
             and below 1.
+        checkpoint: A folder in which "blocked" and "cg" keep their work, as in `nnth.predict`; for
+            a kernel that is given by its name, and without `select`.
         seed: Seed of the preconditioner and of the random vectors of "cg".
         threads: Number of threads for the kernel, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
@@ -284,7 +290,8 @@ def rkhs_fit(
         of the criterion; note, which names values at a bound.
 
     Raises:
-        ValueError: For arguments out of range, and for a matrix that is singular to rounding.
+        ValueError: For arguments out of range, for a matrix that is singular to rounding, and for a
+            checkpoint of other inputs or arguments.
 
     Accuracy: one step of iterative refinement; alpha, norms and log densities lose as many digits
     as `condition` has, predictions far fewer. Cost: the kernel matrix, O(m^3) for three times a
@@ -303,6 +310,7 @@ def rkhs_fit(
     tests, answers = regression_tests(inputs, targets, x_test, y_test)
     check_regression(inputs, targets, ridge)
     check_tolerance(tolerance)
+    kept = _checkpoint(checkpoint, kernel, select)
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     selection = None
     if select and solver in ("blocked", "cg"):
@@ -316,11 +324,15 @@ def rkhs_fit(
         asked: dict[str, Any] = {"select": select, "criterion": criterion, "threads": threads}
         selection = selected(inputs, targets, kernel, act, ridge=ridge, **network, **asked)
         chosen, ridge = selection.kernel, selection.ridge
-    choice = choose(solver, len(inputs), ridge)
+    choice = choose(solver, len(inputs), ridge, kept)
     data = inputs if tests is None else np.concatenate((inputs, tests))
     blocks = chosen.blocks(data, threads=threads)
-    system = System(blocks, len(inputs), ridge, threads=threads, progress=progress)
-    made = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=PROBES)
+    described = {**chosen.parameters, "ridge": ridge}
+    both = inputs, data[len(inputs) :]
+    with work_of(choice, kept, described, both, tolerance=tolerance, seed=seed) as work:
+        system = System(blocks, len(inputs), ridge, threads=threads, progress=progress, work=work)
+        made = solver_of(choice, system, tolerance=tolerance, seed=seed, probes=PROBES)
+        solution = regression(made, targets)
     parameters = {
         "x": file_of(x),
         "y": file_of(y),
@@ -344,7 +356,7 @@ def rkhs_fit(
         ridge=ridge,
         solver=choice,
         tolerance=tolerance,
-        solution=regression(made, targets),
+        solution=solution,
         meta=Meta("rkhs fit", parameters, seed if choice.name == "cg" else None),
         selection=selection,
     )
@@ -475,3 +487,15 @@ def rkhs_learning_curve(
         y_label="error $E$",
     )
     return Table(columns, Meta("rkhs curve", parameters, seed), plot=plot)
+
+
+def _checkpoint(
+    checkpoint: str | os.PathLike[str] | None, kernel: KernelLike, select: Sequence[str]
+) -> Path | None:
+    if checkpoint is None:
+        return None
+    if select:
+        raise ValueError("checkpoint and select must not both be given")
+    if not isinstance(kernel, str):
+        raise ValueError("kernel must be a name with checkpoint, which is of one kernel")
+    return Path(checkpoint)

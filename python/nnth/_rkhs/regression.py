@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -54,18 +54,21 @@ def regression(solver: Solver, targets: Floats) -> Regression:
     system = solver.system
     m, tests = system.m, len(system.tests)
     found = solver.solve(targets)
-    products = solver.product(np.hstack((found.misfit, targets)))
+    both = np.hstack((found.misfit, targets))
+    products = system.kept("products", lambda: {"values": solver.product(both)}, both)["values"]
     of_misfit, of_targets = np.hsplit(products, 2)
     prediction = np.empty((tests, targets.shape[1]))
     variance, off = np.full(tests, np.nan), np.zeros(tests)
     slopes, steepest = np.zeros((tests, targets.shape[1])), np.zeros((tests, targets.shape[1]))
     some = solver.most_tests is None or tests <= solver.most_tests
-    for at, cross in system.test_blocks():
+    for at in system.test_blocks():
+        cross = system.cross(at)
         prediction[at] = cross.T @ found.values
         slopes[at], steepest[at] = cross.T @ found.misfit, cross.T @ targets
         if some:
-            explained, off[at] = solver.explained(cross)
-            variance[at] = system.tests[at] - explained
+            law = system.kept(f"tests-{at.start}", lambda of=cross: _explained(solver, of))  # type: ignore[misc]
+            off[at] = law["error"]
+            variance[at] = system.tests[at] - law["explained"]
     every = np.concatenate((system.tests, system.diagonal))
     gradient = _largest(np.concatenate((slopes, of_misfit)), every)
     scale = _largest(np.concatenate((steepest, of_targets)), every)
@@ -99,6 +102,11 @@ def regression(solver: Solver, targets: Floats) -> Regression:
         variance_error=spread if some else math.nan,
         gradient=gradient / np.maximum(scale, _TINY),
     )
+
+
+def _explained(solver: Solver, cross: Floats) -> dict[str, Any]:
+    explained, error = solver.explained(cross)
+    return {"explained": explained, "error": error}
 
 
 def _largest(values: Floats, diagonal: Floats) -> Floats:

@@ -301,7 +301,7 @@ class _Problem:
         except ValueError:  # of a factor
             return np.full(len(tests), math.nan)
         alpha = solver.solve(observed[:, None]).values[:, 0]
-        return np.concatenate([cross.T @ alpha for _, cross in system.test_blocks()])
+        return np.concatenate([system.cross(at).T @ alpha for at in system.test_blocks()])
 
     def _points(self, seed: int, stream: int, count: int) -> Floats:
         """Return uniform points of the unit sphere."""

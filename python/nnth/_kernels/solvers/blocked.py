@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from nnth import _core
+from nnth._kernels.solvers.kept_panels import KeptPanels
 from nnth._kernels.solvers.scratch import Panels
 from nnth._kernels.solvers.system import Estimate, Solution, System
 from nnth._runtime.memory import available_memory, check_memory
@@ -29,7 +30,9 @@ class BlockedCholesky:
     The left-looking algorithm computes a panel of columns of the kernel, subtracts the products of
     the panels before it, which are read from the file, factors it and writes it once. Each product
     is divided into strips of a fixed number of rows, each by one thread, so that the result has the
-    same bits on any number of threads. Memory: one panel, and a few strips.
+    same bits on any number of threads. Memory: one panel, and a few strips. If the system has a
+    folder of work, the file is there with a record of its panels, and what it has is not computed
+    again.
 
     Args:
         system: K + ridge.
@@ -48,7 +51,18 @@ class BlockedCholesky:
     def __init__(self, system: System, *, width: int | None = None) -> None:
         self.system = system
         self._workers = _core.thread_count(system.threads)
-        self._panels = Panels(system.m, panel_width(system.m) if width is None else width)
+        m, work = system.m, system.work
+
+        def chosen() -> int:
+            return panel_width(m) if width is None else width
+
+        if work is None:
+            self._panels = Panels(m, chosen())
+        else:
+            columns = work.found("panel_width", chosen)
+            _check_panel(m, columns)
+            self._panels = Panels(m, columns, work.path / "factor.bin")
+        self._kept = KeptPanels(self._panels, system)
         self._size = 0.0
         self._pivots = np.empty(system.m)
         self._factor()
@@ -75,9 +89,13 @@ class BlockedCholesky:
 
     def solve(self, right: Floats) -> Solution:
         """Return the solution after a step of iterative refinement."""
-        values = self.apply(right)[0]
-        values += self.apply(self.system.checked(values, right).misfit)[0]
-        return self.system.checked(values, right)
+
+        def compute() -> dict[str, Floats]:
+            values = self.apply(right)[0]
+            values += self.apply(self.system.checked(values, right).misfit)[0]
+            return vars(self.system.checked(values, right))
+
+        return Solution(**self.system.kept("solution", compute, right))
 
     def apply(self, right: Floats) -> tuple[Floats, Floats]:
         """Return (K + ridge)^-1 B by one pass through the file in each direction."""
@@ -115,50 +133,60 @@ class BlockedCholesky:
         return Estimate(float(self.system.m - self.system.ridge * self._inverse_diagonal.sum()))
 
     def close(self) -> None:
-        """Remove the scratch file."""
+        """Close the file, which is gone if it is a scratch file."""
         self._panels.close()
 
     def _factor(self) -> None:
-        from scipy.linalg import lapack, solve_triangular
-
         system, panels, m = self.system, self._panels, self.system.m
-        sums = np.zeros(m)
+        done, sums = self._kept.restored()
         memory = np.empty(m * panels.width)
+        with self._kept:
+            for k in range(done, panels.count):
+                at = panels.columns(k)
+                panel = memory[: (m - at.start) * (at.stop - at.start)].reshape(m - at.start, -1)
+                system.blocks.block(slice(at.start, m), at, out=panel)
+                self._sum_up(sums, panel, at)
+                diagonal = np.arange(at.stop - at.start)
+                panel[diagonal, diagonal] = system.diagonal[at] + system.ridge
+                for p in range(k):
+                    self._subtract(p, panel, at)
+                self._divide(panel, at, sums)
+                panels.write(k, panel)
+                self._kept.finished(k, sums)
+                system.report(1.0 - (1.0 - at.stop / m) ** 2 * (1.0 + 2.0 * at.stop / m))
+        self._size = float(sums.max()) + system.ridge
         for k in range(panels.count):
             at = panels.columns(k)
-            width = at.stop - at.start
-            panel = memory[: (m - at.start) * width].reshape(m - at.start, width)
-            system.blocks.block(slice(at.start, m), at, out=panel)
-            self._sum_up(sums, panel, at)
-            panel[np.arange(width), np.arange(width)] = system.diagonal[at] + system.ridge
-            for p in range(k):
-                top = panels.read(p, at.start, at.stop).T
-
-                def subtract(
-                    rows: slice, p: int = p, at: slice = at, top: Floats = top, to: Floats = panel
-                ) -> None:
-                    left = panels.read(p, rows.start, rows.stop)
-                    to[rows.start - at.start : rows.stop - at.start] -= left @ top
-
-                self._in_strips(subtract, at.start)
-            factor, failed = lapack.dpotrf(panel[:width].T, lower=0, clean=1)
-            if failed:
-                raise system.refusal(float(sums.max()) + system.ridge)
-            panel[:width] = factor.T
-            self._pivots[at] = factor.diagonal()
-
-            def divide(
-                rows: slice, at: slice = at, factor: Floats = factor, to: Floats = panel
-            ) -> None:
-                strip = to[rows.start - at.start : rows.stop - at.start]
-                strip[:] = solve_triangular(factor, strip.T, trans="T", check_finite=False).T
-
-            self._in_strips(divide, at.stop)
-            panels.write(k, panel)
-            system.report(1.0 - (1.0 - at.stop / m) ** 2 * (1.0 + 2.0 * at.stop / m))
-        self._size = float(sums.max()) + system.ridge
+            self._pivots[at] = panels.read(k, at.start, at.stop).diagonal()
         if float(self._pivots.min()) ** 2 <= m * _EPS * 0.1 * self._size:
             raise system.refusal(self._size)
+
+    def _subtract(self, p: int, panel: Floats, at: slice) -> None:
+        """Subtract the product of panel p with its rows of these columns."""
+        panels = self._panels
+        top = panels.read(p, at.start, at.stop).T
+
+        def subtract(rows: slice) -> None:
+            left = panels.read(p, rows.start, rows.stop)
+            panel[rows.start - at.start : rows.stop - at.start] -= left @ top
+
+        self._in_strips(subtract, at.start)
+
+    def _divide(self, panel: Floats, at: slice, sums: Floats) -> None:
+        """Factor the top block of a panel, and divide the rows below by it."""
+        from scipy.linalg import lapack, solve_triangular
+
+        width = at.stop - at.start
+        factor, failed = lapack.dpotrf(panel[:width].T, lower=0, clean=1)
+        if failed:
+            raise self.system.refusal(float(sums.max()) + self.system.ridge)
+        panel[:width] = factor.T
+
+        def divide(rows: slice) -> None:
+            strip = panel[rows.start - at.start : rows.stop - at.start]
+            strip[:] = solve_triangular(factor, strip.T, trans="T", check_finite=False).T
+
+        self._in_strips(divide, at.stop)
 
     def _sum_up(self, sums: Floats, panel: Floats, at: slice) -> None:
         """Add the entries of a panel, and of its mirror image, to the sums of |K_ij|."""
@@ -216,38 +244,50 @@ class BlockedCholesky:
         found = np.empty(m)
         for k in range(panels.count):
             at = panels.columns(k)
-            identity = np.zeros((m, at.stop - at.start))
-            identity[at] = np.eye(at.stop - at.start)
-            half = self.half(identity, k)[at.start :]
-            found[at] = np.einsum("ij,ij->j", half, half)
+
+            def compute(k: int = k, at: slice = at) -> dict[str, Floats]:
+                identity = np.zeros((m, at.stop - at.start))
+                identity[at] = np.eye(at.stop - at.start)
+                half = self.half(identity, k)[at.start :]
+                return {"diagonal": np.einsum("ij,ij->j", half, half)}
+
+            found[at] = self.system.kept(f"inverse-{k}", compute)["diagonal"]
             self.system.report(1.0 - (1.0 - at.stop / m) ** 3)
         return found
 
     @cached_property
     def _inverse_size(self) -> float:
-        """An estimate of the 1-norm of the inverse, from below and mostly exact.
+        """An estimate of the 1-norm of the inverse, from below and mostly exact."""
+        kept = self.system.kept("inverse-norm", lambda: {"norm": inverse_size(self)})
+        return float(kept["norm"])
 
-        Source: Hager (1984); Higham (1988).
-        """
-        m = self.system.m
-        x = np.full((m, 1), 1.0 / m)
-        best, visited = 0.0, -1
-        for _ in range(_HAGER_STEPS):
-            y = self.apply(x)[0]
-            norm = float(np.abs(y).sum())
-            if norm <= best:
-                break
-            best = norm
-            gradient = np.abs(self.apply(np.where(y >= 0.0, 1.0, -1.0))[0][:, 0])
-            steepest = int(gradient.argmax())
-            if steepest == visited:
-                break
-            visited = steepest
-            x = np.zeros((m, 1))
-            x[steepest] = 1.0
-        signs = np.where(np.arange(m) % 2 == 0, 1.0, -1.0)
-        alternating = (signs * (1.0 + np.arange(m) / max(m - 1, 1)))[:, None]
-        return max(best, 2.0 * float(np.abs(self.apply(alternating)[0]).sum()) / (3.0 * m))
+
+def inverse_size(solver: BlockedCholesky) -> float:
+    """Return an estimate of the 1-norm of the inverse, from below and mostly exact.
+
+    Source: Hager (1984); Higham (1988).
+    """
+    m = solver.system.m
+    signs = np.where(np.arange(m) % 2 == 0, 1.0, -1.0)
+    alternating = signs * (1.0 + np.arange(m) / max(m - 1, 1))
+    # The last of Higham's vectors goes through the file with the first.
+    first = solver.apply(np.stack((np.full(m, 1.0 / m), alternating), axis=1))[0]
+    other = 2.0 * float(np.abs(first[:, 1]).sum()) / (3.0 * m)
+    y, best, visited = first[:, :1], 0.0, -1
+    for _ in range(_HAGER_STEPS):
+        norm = float(np.abs(y).sum())
+        if norm <= best:
+            break
+        best = norm
+        gradient = np.abs(solver.apply(np.where(y >= 0.0, 1.0, -1.0))[0][:, 0])
+        steepest = int(gradient.argmax())
+        if steepest == visited:
+            break
+        visited = steepest
+        unit = np.zeros((m, 1))
+        unit[steepest] = 1.0
+        y = solver.apply(unit)[0]
+    return max(best, other)
 
 
 def panel_width(m: int) -> int:
@@ -256,7 +296,11 @@ def panel_width(m: int) -> int:
     Raises MemoryError if 128 columns take more than is available.
     """
     least, most = _WIDTHS
-    check_memory(8 * m * 3 * least, f"x must have fewer than {m} rows: panels of the factor")
+    _check_panel(m, least)
     free = available_memory()
     width = most if free is None else free // 6 // (8 * m)
     return min(m, int(min(max(width // least * least, least), most)))
+
+
+def _check_panel(m: int, width: int) -> None:
+    check_memory(8 * m * 3 * width, f"x must have fewer than {m} rows: panels of the factor")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from nnth._kernels.solvers.iteration import Inner, Iteration, Keeper, Run, packed, unpacked
 from nnth._kernels.solvers.preconditioner import Preconditioner, partial_cholesky
 from nnth._kernels.solvers.system import ConvergenceError, Estimate, Solution, System
 from nnth._runtime import streams
@@ -63,11 +63,9 @@ class ConjugateGradients:
         rank: int | None = None,
     ) -> None:
         self.system, self._tolerance = system, tolerance
-        rank = preconditioner_rank(system.m) if rank is None else min(rank, system.m)
-        factor, left = partial_cholesky(
-            system.blocks, system.m, rank, seed, enough=0.1 * system.ridge
+        self.preconditioner = Preconditioner.restored(
+            **system.kept("preconditioner", lambda: self._conditioned(rank, seed))
         )
-        self.preconditioner = Preconditioner(factor, left, system.ridge)
         self._signs = np.where(
             uniforms(seed, streams.SOLVER_PROBES.first, probes * system.m) < 0.5, -1.0, 1.0
         ).reshape(probes, system.m)
@@ -141,71 +139,98 @@ class ConjugateGradients:
             self.solve(np.empty((self.system.m, 0)))
         return self._estimates or _UNKNOWN
 
-    def _iterated(self, right: Floats, wanted: int) -> tuple[Floats, Floats, list[_Run]]:
+    def _conditioned(self, rank: int | None, seed: int) -> dict[str, Any]:
+        system, m = self.system, self.system.m
+        rank = preconditioner_rank(m) if rank is None else min(rank, m)
+        factor, left = partial_cholesky(system.blocks, m, rank, seed, enough=0.1 * system.ridge)
+        return Preconditioner(factor, left, system.ridge).arrays()
+
+    def _iterated(self, right: Floats, wanted: int) -> tuple[Floats, Floats, list[Run]]:
         """Return solutions, their misfits and the coefficients of the first iteration.
 
         The first `wanted` columns are iterated again from their misfits until these are below the
         tolerance.
         """
+
+        keeper = Keeper(self.system, right)
+
+        def compute() -> dict[str, Any]:
+            state = self._solved(right, wanted, keeper)
+            made = {"values": state.values, "misfit": state.misfit, "steps": state.steps}
+            return made | packed(state.runs)
+
+        found = self.system.kept("solution", compute, right)
+        keeper.close()
+        self.steps += int(found["steps"])
+        return found["values"], found["misfit"], unpacked(found)
+
+    def _solved(self, right: Floats, wanted: int, keeper: Keeper) -> Iteration:
         norms = _norms(right)
         goals = self._tolerance * norms
-        values, misfit = np.zeros_like(right), right.copy()
-        runs = [_Run() for _ in norms]
-        steps, left = 0, np.flatnonzero(norms > 0.0)
-        recorded: list[_Run] = [runs[i] for i in left]
-        while left.size:
-            before = _norms(misfit[:, left])
-            change, steps = self._run(misfit[:, left], goals[left], steps, recorded)
-            recorded = []
-            values[:, left] += change
-            misfit[:, left] = self.system.checked(values[:, left], right[:, left]).misfit
-            reached = _norms(misfit[:, left])
+        state = keeper.restored() or Iteration.begin(right, np.flatnonzero(norms > 0.0))
+        while state.left.size:
+            if state.inner is None:
+                state.inner = self._begun(state.misfit[:, state.left])
+            self._run(state, goals[state.left], keeper)
+            left, before = state.left, state.inner.start
+            state.values[:, left] += state.inner.values
+            state.misfit[:, left] = self.system.checked(
+                state.values[:, left], right[:, left]
+            ).misfit
+            reached = _norms(state.misfit[:, left])
             failed = (left < wanted) & (reached > goals[left])
-            if (failed & ((reached > _PROGRESS * before) | (steps >= MOST_STEPS))).any():
+            stagnant = (reached > _PROGRESS * before) | (state.steps >= MOST_STEPS)
+            if (failed & stagnant).any():
                 worst = float((reached / norms[left])[failed].max())
                 raise ConvergenceError(
-                    f"tolerance {self._tolerance:g} was not reached: cg stopped after {steps} "
-                    f"steps at a residual of {worst:.1g} of the targets; a ridge above "
-                    f"{self.system.ridge:g} or the solver blocked helps"
+                    f"tolerance {self._tolerance:g} was not reached: cg stopped after "
+                    f"{state.steps} steps at a residual of {worst:.1g} of the targets; a ridge "
+                    f"above {self.system.ridge:g} or the solver blocked helps"
                 )
-            left = left[failed]
-        self.steps += steps
-        return values, misfit, runs
+            state.left, state.inner, state.recording = left[failed], None, False
+            keeper.keep(state)
+        return state
 
-    def _run(
-        self, right: Floats, goals: Floats, steps: int, runs: list[_Run]
-    ) -> tuple[Floats, int]:
-        """Return A^-1 right by one iteration from 0, until its own residuals reach the goals."""
-        system, conditioned = self.system, self.preconditioner
-        values = np.zeros_like(right)
+    def _begun(self, right: Floats) -> Inner:
+        """Return the iteration for A^-1 right, from 0."""
         residual = right.copy()
-        active = np.arange(right.shape[1])
-        start = _norms(residual)
-        direction = conditioned.power(-1.0, residual)
-        size = np.einsum("ij,ij->j", residual, direction)
-        while active.size and steps < MOST_STEPS:
-            product = system.product(direction) + system.ridge * direction
-            curvature = np.einsum("ij,ij->j", direction, product)
-            # Rounding of a singular matrix; the misfit will tell.
-            positive = (curvature > 0.0) & (size > 0.0)
-            step = np.where(positive, size / np.where(positive, curvature, 1.0), 0.0)
-            values[:, active] += step * direction
-            residual -= step * product
-            steps += 1
-            now = _norms(residual)
-            keep = positive & (now > goals[active])
-            new = conditioned.power(-1.0, residual)
-            new_size = np.einsum("ij,ij->j", residual, new)
-            ratio = np.where(positive, new_size / np.where(positive, size, 1.0), 0.0)
-            if runs:
-                for i, column in enumerate(active):
-                    runs[column].add(float(step[i]), float(ratio[i]))
-            system.report(_share_of_digits(start[active], now, goals[active]))
-            direction = (new + ratio * direction)[:, keep]
-            residual, size, active = residual[:, keep], new_size[keep], active[keep]
-        return values, steps
+        direction = self.preconditioner.power(-1.0, residual)
+        return Inner(
+            values=np.zeros_like(right),
+            residual=residual,
+            direction=direction,
+            size=np.einsum("ij,ij->j", residual, direction),
+            active=np.arange(right.shape[1]),
+            start=_norms(right),
+        )
 
-    def _estimated(self, values: Floats, runs: list[_Run]) -> tuple[Estimate, Estimate]:
+    def _run(self, state: Iteration, goals: Floats, keeper: Keeper) -> None:
+        """Iterate until the residuals of the recursion reach the goals."""
+        system, conditioned, at = self.system, self.preconditioner, state.inner
+        assert at is not None
+        while at.active.size and state.steps < MOST_STEPS:
+            product = system.product(at.direction) + system.ridge * at.direction
+            curvature = np.einsum("ij,ij->j", at.direction, product)
+            # Rounding of a singular matrix; the misfit will tell.
+            positive = (curvature > 0.0) & (at.size > 0.0)
+            step = np.where(positive, at.size / np.where(positive, curvature, 1.0), 0.0)
+            at.values[:, at.active] += step * at.direction
+            at.residual -= step * product
+            state.steps += 1
+            now = _norms(at.residual)
+            keep = positive & (now > goals[at.active])
+            new = conditioned.power(-1.0, at.residual)
+            size = np.einsum("ij,ij->j", at.residual, new)
+            ratio = np.where(positive, size / np.where(positive, at.size, 1.0), 0.0)
+            if state.recording:
+                for i, column in enumerate(state.left[at.active]):
+                    state.runs[column].add(float(step[i]), float(ratio[i]))
+            system.report(_share_of_digits(at.start[at.active], now, goals[at.active]))
+            at.direction = (new + ratio * at.direction)[:, keep]
+            at.residual, at.size, at.active = at.residual[:, keep], size[keep], at.active[keep]
+            keeper.keep(state)
+
+    def _estimated(self, values: Floats, runs: list[Run]) -> tuple[Estimate, Estimate]:
         system, conditioned = self.system, self.preconditioner
         m = system.m
         logs = np.array([m * run.mean_logarithm() for run in runs])
@@ -220,30 +245,6 @@ class ConjugateGradients:
             Estimate(conditioned.log_determinant + log_determinant, stderr),
             Estimate(m - system.ridge * trace, system.ridge * trace_stderr),
         )
-
-
-@dataclass
-class _Run:
-    """The coefficients of one column, which are those of its Lanczos matrix."""
-
-    def __post_init__(self) -> None:
-        self.steps: list[float] = []
-        self.ratios: list[float] = []
-
-    def add(self, step: float, ratio: float) -> None:
-        if step > 0.0:
-            self.steps.append(step)
-            self.ratios.append(max(ratio, 0.0))
-
-    def mean_logarithm(self) -> float:
-        """Return e_1' log(T) e_1 for the Lanczos matrix T; Saad (2003), section 6.7.3."""
-        from scipy.linalg import eigh_tridiagonal
-
-        steps, ratios = np.array(self.steps), np.array(self.ratios)
-        diagonal = 1.0 / steps
-        diagonal[1:] += ratios[:-1] / steps[:-1]
-        values, vectors = eigh_tridiagonal(diagonal, np.sqrt(ratios[:-1]) / steps[:-1])
-        return float((vectors[0] ** 2) @ np.log(np.maximum(values, np.finfo(float).tiny)))
 
 
 def preconditioner_rank(m: int) -> int:

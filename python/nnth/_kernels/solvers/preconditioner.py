@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,29 @@ class Preconditioner:
         m, rank = factor.shape
         vectors, triangle = np.linalg.qr(factor)
         inner, singular, _ = np.linalg.svd(triangle)
-        self._vectors = vectors @ inner
         mean = float(np.maximum(left, 0.0).sum()) / max(m - rank, 1)
         # P^-1 magnifies rounding by largest/shift; for a kernel of 0 any shift will do.
         largest = float(np.square(singular).max(initial=0.0))
-        self.shift = max(ridge + mean, _ROUNDING * largest) or 1.0
-        self._values = singular**2 + self.shift
-        self.rank = rank
-        self.trace_of_inverse = float((1.0 / self._values).sum() + (m - rank) / self.shift)
-        self.log_determinant = float(np.log(self._values).sum() + (m - rank) * np.log(self.shift))
+        shift = max(ridge + mean, _ROUNDING * largest) or 1.0
+        self._set(vectors @ inner, singular, shift)
+
+    @classmethod
+    def restored(cls, vectors: Floats, singular: Floats, shift: float) -> Preconditioner:
+        """Return the preconditioner of these `arrays`."""
+        made = cls.__new__(cls)
+        made._set(vectors, singular, shift)
+        return made
+
+    def arrays(self) -> dict[str, Any]:
+        """Return U, s and the shift."""
+        return {"vectors": self._vectors, "singular": self._singular, "shift": self.shift}
+
+    def _set(self, vectors: Floats, singular: Floats, shift: float) -> None:
+        self._vectors, self._singular, self.shift = vectors, singular, float(shift)
+        m, self.rank = vectors.shape
+        self._values = singular**2 + shift
+        self.trace_of_inverse = float((1.0 / self._values).sum() + (m - self.rank) / shift)
+        self.log_determinant = float(np.log(self._values).sum() + (m - self.rank) * np.log(shift))
 
     def power(self, exponent: float, vectors: Floats) -> Floats:
         """Return P^exponent times vectors `(m, k)`."""

@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,25 +30,36 @@ def scratch_folder() -> str:
 class Panels:
     """The panels of a lower triangular matrix: `width` columns, from their diagonal block down.
 
-    The file has no name once it is open (on Windows it is deleted as it is closed), so that it
-    disappears with the process however that ends. It is read and written by explicit calls, which
-    raise OSError where a memory map would end the process by a signal when a disk is full.
+    A scratch file has no name once it is open (on Windows it is deleted as it is closed), so that
+    it disappears with the process however that ends. It is read and written by explicit calls,
+    which raise OSError where a memory map would end the process by a signal when a disk is full.
+
+    Args:
+        rows: Number of rows of the matrix.
+        width: Number of columns of a panel; the last may have fewer.
+        file: A file that stays, and may have panels already; by default a scratch file.
 
     Raises OSError if the folder has not the room.
     """
 
-    def __init__(self, rows: int, width: int) -> None:
+    def __init__(self, rows: int, width: int, file: Path | None = None) -> None:
         self.rows, self.width = rows, width
         self.count = -(-rows // width)
         self._starts = [self._entries(panel) for panel in range(self.count + 1)]
-        folder, size = scratch_folder(), 8 * self._starts[-1]
+        folder, size = scratch_folder() if file is None else str(file.parent), 8 * self._starts[-1]
+        there = 512 * file.stat().st_blocks if file is not None and file.exists() else 0
         free = shutil.disk_usage(folder).free
-        if size > free:
+        if size > free + there:
+            other = "TMPDIR names another folder"
             raise OSError(
                 f"{folder} must have {size / _GIB:.1f} GiB for the factor, and has "
-                f"{free / _GIB:.1f} GiB; TMPDIR names another folder"
+                f"{(free + there) / _GIB:.1f} GiB" + (f"; {other}" if file is None else "")
             )
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self._file: Any = (
+            tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+            if file is None
+            else os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        )
         weakref.finalize(self, self._file.close)  # without the warning of a file left open
         self._lock = Lock()  # of its position, which the threads that read share
 
@@ -81,6 +92,14 @@ class Panels:
         offset = 8 * (self._starts[panel] + (first - columns.start) * width)
         self._fill(values.data.cast("B"), offset)
         return values
+
+    def has(self, panels: int) -> bool:
+        """Return whether the file is as long as so many panels."""
+        return os.fstat(self._file.fileno()).st_size >= 8 * self._starts[panels]
+
+    def sync(self) -> None:
+        """Return when what was written is on the disk."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Give the file back."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from nnth._kernels.blocks import KernelBlocks
 from nnth._kernels.operator import KernelOperator
+from nnth._kernels.solvers.work import WorkFolder, digest
 from nnth._runtime.typing import Floats, Progress
 
 _EPS: Final = float(np.finfo(float).eps)
-TEST_BLOCK: Final = 256  # test points whose systems are solved together
+# Test points whose systems are solved together: as many as take half a GiB, within these bounds.
+_TEST_BLOCK: Final = (256, 1024)
+_TEST_ENTRIES: Final = 2**26
+_ERROR: Final = "error_of_entries"
 
 
 class ConvergenceError(Exception):
@@ -51,6 +55,7 @@ class System:
         threads: Number of threads, 0 for all.
         progress: Called as `progress(done, total)` a few times a second.
         remedy: What helps against a singular matrix beside a ridge, for the error.
+        work: The folder in which what was computed is kept; None if it is not.
     """
 
     def __init__(
@@ -62,18 +67,29 @@ class System:
         threads: int = 0,
         progress: Progress | None = None,
         remedy: str = "",
+        work: WorkFolder | None = None,
     ) -> None:
-        self.blocks, self.m, self.ridge = blocks, m, ridge
+        self.blocks, self.m, self.ridge, self.work = blocks, m, ridge, work
         self.threads, self.progress, self._remedy = threads, progress, remedy
+        self._noted = 0.0
         self.diagonal = blocks.diagonal[:m]
         self.tests = blocks.diagonal[m:]
         training = slice(0, m)
         self._operator = KernelOperator(blocks, rows=training, columns=training, threads=threads)
 
     @property
+    def error(self) -> float:
+        """The error of the entries that were computed, here or by calls that this continues."""
+        return max(self.blocks.error, self._noted)
+
+    def note_error(self, error: float) -> None:
+        """Take note of the error of entries that a call computed which this continues."""
+        self._noted = max(self._noted, error)
+
+    @property
     def entry_error(self) -> float:
         """A bound of |dK| in the spectral norm, for the errors dK of the entries."""
-        return self.blocks.error * float(self.diagonal.sum())
+        return self.error * float(self.diagonal.sum())
 
     @property
     def inverse_bound(self) -> float:
@@ -90,12 +106,33 @@ class System:
         product = self.product(values)
         return Solution(values, product, right - product - self.ridge * values)
 
-    def test_blocks(self, size: int = TEST_BLOCK) -> Iterator[tuple[slice, Floats]]:
-        """Yield ranges of test inputs with their kernels `(m, tests)` with the training inputs."""
+    def test_blocks(self) -> Iterator[slice]:
+        """Yield ranges of test inputs whose systems are solved together."""
+        least, most = _TEST_BLOCK
+        size = min(most, max(least, _TEST_ENTRIES // self.m))
         for first in range(0, len(self.tests), size):
-            last = min(first + size, len(self.tests))
-            columns = slice(self.m + first, self.m + last)
-            yield slice(first, last), self.blocks.block(slice(0, self.m), columns)
+            yield slice(first, min(first + size, len(self.tests)))
+
+    def cross(self, tests: slice) -> Floats:
+        """Return the kernels `(m, tests)` of training inputs and a range of test inputs."""
+        columns = slice(self.m + tests.start, self.m + tests.stop)
+        return np.asarray(self.blocks.block(slice(0, self.m), columns))
+
+    def kept(self, name: str, compute: Callable[[], dict[str, Any]], *of: Floats) -> dict[str, Any]:
+        """Return what `compute` returns, from the folder of the work if it is there.
+
+        `of` are the arrays, besides the system, of which it is a function.
+        """
+        if self.work is None:
+            return compute()
+        key = f"{name}-{digest(*of)}" if of else name
+        found = self.work.arrays(key)
+        if found is None:
+            found = {item: np.asarray(value) for item, value in compute().items()}
+            self.work.keep(key, {**found, _ERROR: np.asarray(self.error)})
+        else:
+            self.note_error(float(found.pop(_ERROR)))
+        return found
 
     def report(self, fraction: float) -> None:
         """Report the fraction of the work that is done."""

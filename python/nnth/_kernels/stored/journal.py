@@ -2,92 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from nnth._kernels.journal import StoreError, WorkJournal
 from nnth._kernels.stored.tiling import Tile
 
-# What differs, in the words of an error; other entries of a header are arguments.
-_IN_WORDS: Final = {"sha256": "other inputs", "inputs": "inputs of another shape"}
+__all__ = ["Journal", "StoreError"]
 
 
-class StoreError(Exception):
-    """A matrix on disk cannot be continued."""
-
-
-class Journal:
-    """A file whose first line describes the matrix, followed by a line for each finished tile.
-
-    The file is locked while it is open, so that one process writes to it at a time. The first line
-    is written when the files of the matrix are there. The end of a line that a killed process has
-    left is removed.
+class Journal(WorkJournal):
+    """A journal with a line for each finished tile.
 
     Attributes:
         errors: The error of each finished tile.
-        begun: Whether the first line is there.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        super().__init__(path, header, work="matrix")
         self.errors: dict[Tile, float] = {}
-        self._path, self._header = path, dict(header)
-        self._stream = path.open("a+b", buffering=0)
-        try:
-            self._lock()
-            self._stream.seek(0)
-            text = self._stream.read()
-            lines = text[: text.rfind(b"\n") + 1].splitlines()
-            self._stream.truncate(sum(len(line) + 1 for line in lines))
-            self.begun = bool(lines)
-            if lines:
-                self._compare(json.loads(lines[0]))
-            for line in lines[1:]:
-                row, column, error = json.loads(line)
-                self.errors[row, column] = error
-        except BaseException:
-            self._stream.close()
-            raise
-
-    def begin(self) -> None:
-        """Write the first line."""
-        self._write(json.dumps(self._header))
-        self.begun = True
+        for row, column, error in self.entries:
+            self.errors[row, column] = error
 
     def add(self, tile: Tile, error: float) -> None:
         """Add a tile, which must be on the disk."""
-        self._write(json.dumps([*tile, error]))
+        self.append([*tile, error])
         self.errors[tile] = error
-
-    def close(self) -> None:
-        """Close the file, and let other processes open it."""
-        self._stream.close()
-
-    def _write(self, line: str) -> None:
-        self._stream.write(f"{line}\n".encode())
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # not on Windows
-            return
-        try:
-            fcntl.flock(self._stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            there = self._path.stat()
-        except (BlockingIOError, FileNotFoundError):  # not there: finished in this moment
-            there = None
-        here = os.fstat(self._stream.fileno())
-        if there is None or (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
-            raise StoreError(f"{self._path.parent}: another process is writing this matrix")
-
-    def _compare(self, header: Mapping[str, Any]) -> None:
-        for name in sorted({*header, *self._header}, key=list(self._header).index):
-            before, now = header.get(name), self._header.get(name)
-            if before == now:
-                continue
-            difference = _IN_WORDS.get(name, f"{name} {before}, not {now}")
-            raise ValueError(
-                f"{self._path.parent} was begun with {difference}: continue it with the same "
-                "arguments, or remove it"
-            )
