@@ -179,10 +179,20 @@ def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> d
 
 # gram.cpp
 class GramBlocks:  # x [m, n0] is not copied
+    @overload
     def __init__(
         self,
         activation: Activation,
         config: KernelConfig,
+        x: ArrayLike,
+        with_theta: bool,
+        threads: int,
+        progress: Progress | None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        network: LayeredNetwork,
         x: ArrayLike,
         with_theta: bool,
         threads: int,

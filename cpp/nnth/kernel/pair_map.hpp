@@ -102,7 +102,7 @@ std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, double slope,
 
 // All layers as one function of the angle, tabulated from `inner`: for inputs that share a norm, or
 // if the correlation does not depend on norms. Its cost does not grow with depth.
-std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
+std::unique_ptr<PairMap> composed_map(const Diagonals& diagonals, const PairMap& inner,
                                       double inner_error, int threads, Monitor& monitor);
 
 }  // namespace nnth::kernel

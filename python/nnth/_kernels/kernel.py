@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from nnth import _core
 from nnth._activations.activation import Activation, activation
 from nnth._kernels.layers import LayeredNetwork, layered_network
 from nnth._runtime.checks import check_integer
+from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Plot, Series
 from nnth._tables.table import Meta, Table
@@ -195,6 +196,12 @@ class InfiniteNetwork:
         """Return the columns of `nnth.kernel` by one method."""
         return _core.kernel(self.act.core, method, nodes, self.config, inputs)
 
+    def blocks(
+        self, data: Floats, with_theta: bool, threads: int, progress: Progress | None
+    ) -> _core.GramBlocks:
+        """Return the blocks of the core for inputs `(m, n_0)`."""
+        return _core.GramBlocks(self.act.core, self.config, data, with_theta, threads, progress)
+
     @property
     def parameters(self) -> dict[str, Any]:
         """Return the columns of a record that describe the network."""
@@ -205,6 +212,9 @@ class InfiniteNetwork:
         return _network_of, (self.act.name, self.depth, self.cb, self.cw, self.ntk)
 
 
+AnyNetwork: TypeAlias = InfiniteNetwork | LayeredNetwork
+
+
 def network_of(
     act: str | None,
     layers: str | None,
@@ -213,7 +223,7 @@ def network_of(
     cb: float | None,
     cw: float | None,
     ntk: Ntk,
-) -> InfiniteNetwork | LayeredNetwork:
+) -> AnyNetwork:
     """Return a network of `depth` hidden layers, or with `layers` that of this list.
 
     Raises ValueError as `infinite_network` and `layered_network` do, and if both are described.

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from nnth import _core
 from nnth._activations.activation import Activation, activation
 from nnth._activations.catalogue import CATALOGUE
+from nnth._runtime.typing import Floats, Progress
 
 MAX_LAYERS: Final = 1_000_000
 MAX_NESTED: Final = 100
@@ -49,6 +50,12 @@ class LayeredNetwork:
     def kernel(self, method: _core.Method, nodes: int, inputs: _core.Inputs) -> _core.Layers:
         """Return the columns of `nnth.kernel` by one method."""
         return _core.layered_kernel(self.core, method, nodes, inputs)
+
+    def blocks(
+        self, data: Floats, with_theta: bool, threads: int, progress: Progress | None
+    ) -> _core.GramBlocks:
+        """Return the blocks of the core for inputs `(m, n_0)`."""
+        return _core.GramBlocks(self.core, data, with_theta, threads, progress)
 
     def __reduce__(self) -> tuple[Any, ...]:  # objects of the core cannot be pickled
         return layered_network, (self.layers,)
