@@ -25,21 +25,45 @@ NETWORKS: Final[dict[str, list[Layer]]] = {
     "features": [dense(2.0, 0.1), RELU, dense(1.5), GELU],
     "residual": [dense(2.0), BLOCK, dense()],
     "residuals": [dense(1.5, 0.2), *[BLOCK] * 10, RELU, dense()],
-    "residual of features": [dense(2.0), RELU, residual(dense(1.5), ERF, dense(0.7, 0.1)), dense()],
+    "residual of a sum": [dense(2.0), residual(dense(1.5), ERF, dense(0.7, 0.1)), BLOCK, RELU],
     "nested": [dense(2.0), residual(RELU, dense(), residual(ERF, dense(1.2, 0.1))), RELU, dense()],
     "linear branch": [dense(2.0), residual(dense(0.5)), GELU, dense()],
     "layernorm": [dense(3.0, 0.5), NORM, RELU, dense(2.0), NORM, ERF, dense()],
-    "normalized residual": [dense(2.0), *[residual(NORM, GELU, dense(0.5, 0.1))] * 4, NORM, dense()],
+    "normalized residual": [
+        dense(2.0),
+        *[residual(NORM, GELU, dense(0.5, 0.1))] * 4,
+        NORM,
+        dense(),
+    ],
     "normalized branch": [dense(2.0), residual(RELU, dense(2.0), NORM), ABS, dense()],
     "last norm": [dense(1.0, 0.1), SIN, dense(2.0), NORM],
-    "dropout": [dense(2.0), RELU, ["dropout", 0.1], dense(2.0, 0.1), RELU, ["dropout", 0.5], dense()],
-    "dropout in a residual": [dense(2.0), residual(RELU, ["dropout", 0.25], dense(0.8)), ERF, dense()],
+    "dropout": [
+        dense(2.0),
+        RELU,
+        ["dropout", 0.1],
+        dense(2.0, 0.1),
+        RELU,
+        ["dropout", 0.5],
+        dense(),
+    ],
+    "dropout in a residual": [
+        dense(2.0),
+        residual(RELU, ["dropout", 0.25], dense(0.8)),
+        ERF,
+        dense(),
+    ],
     "scaled residual": [dense(2.0), *[residual(RELU, dense(2.0), ["scale", 0.3])] * 6, dense()],
     "all": [
-        dense(1.5, 0.1), GELU, residual(dense(), RELU, ["dropout", 0.2], dense(0.5), ["scale", -0.7]),
-        ["dropout", 0.1], dense(2.0), NORM, ["leaky_relu", 0.2], dense(1.0, 0.2),
+        dense(1.5, 0.1),
+        residual(GELU, ["dropout", 0.2], dense(0.5), ["scale", -0.7]),
+        RELU,
+        ["dropout", 0.1],
+        dense(2.0),
+        NORM,
+        ["leaky_relu", 0.2],
+        dense(1.0, 0.2),
     ],
-}  # fmt: skip
+}
 
 DEEP: Final = [dense(2.0), *[residual(RELU, dense(2.0), RELU, dense(0.1))] * 50, dense()]
 

@@ -59,9 +59,13 @@ def apply(layer: Layer, at: Row) -> Row:
     if name == "dropout":
         kept = 1 - mp.mpf(numbers[0])
         return Row(
-            at.k_aa / kept, at.k_bb / kept, at.k_ab,
-            at.theta_aa / kept, at.theta_bb / kept, at.theta_ab,
-        )  
+            at.k_aa / kept,
+            at.k_bb / kept,
+            at.k_ab,
+            at.theta_aa / kept,
+            at.theta_bb / kept,
+            at.theta_ab,
+        )
     if name == "layernorm":
         by = (at.k_aa, at.k_bb, mp.sqrt(at.k_aa * at.k_bb))
         return Row(*(value / by[i % 3] for i, value in enumerate(at)))
@@ -86,7 +90,10 @@ def kernels(layers: list[Layer], x_a: Any, x_b: Any) -> list[Row]:
     with mp.workdps(DIGITS):
         a, b = [mp.mpf(float(v)) for v in x_a], [mp.mpf(float(v)) for v in x_b]
         n = len(a)
-        k = [mp.fsum(p * q for p, q in zip(u, v, strict=True)) / n for u, v in ((a, a), (b, b), (a, b))]
+        k = [
+            mp.fsum(p * q for p, q in zip(u, v, strict=True)) / n
+            for u, v in ((a, a), (b, b), (a, b))
+        ]
         zero = mp.mpf(0)
         return rows(layers, Row(*k, zero, zero, zero))
 

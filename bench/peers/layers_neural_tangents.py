@@ -19,6 +19,22 @@ import numpy as np
 from gram_neural_tangents import import_peer
 
 
+def serial(stax: Any, layers: list[Any]) -> Any:
+    """Return the layers one after another.
+
+    A scale, which neural-tangents has not, is taken into the dense before it: A z has the kernels
+    of weights and biases with A^2 times their variances.
+    """
+    made: list[Any] = []
+    for name, *numbers in layers:
+        if name == "scale":
+            _, cw, cb = made.pop()
+            made.append(["dense", numbers[0] ** 2 * cw, numbers[0] ** 2 * cb])
+        else:
+            made.append([name, *numbers])
+    return stax.serial(*(layer(stax, *one) for one in made))
+
+
 def layer(stax: Any, name: str, *numbers: Any) -> Any:
     if name == "dense":
         cw, cb = numbers
@@ -26,20 +42,21 @@ def layer(stax: Any, name: str, *numbers: Any) -> Any:
             1, W_std=cw**0.5, b_std=cb**0.5 if cb > 0 else None, parameterization="ntk"
         )
     if name == "residual":
-        inside = stax.serial(*(layer(stax, *one) for one in numbers[0]))
-        both = stax.parallel(inside, stax.Identity())
+        both = stax.parallel(serial(stax, numbers[0]), stax.Identity())
         return stax.serial(stax.FanOut(2), both, stax.FanInSum())
     if name == "layernorm":
         return stax.LayerNorm(eps=0.0)
     if name == "dropout":
         return stax.Dropout(1.0 - numbers[0], mode="train")
-    if name == "scale":  # max(z, 0) and min(z, 0) times the same factor
-        return stax.ABRelu(numbers[0], numbers[0])
     if name == "leaky_relu":
         return stax.LeakyRelu(numbers[0])
-    return {"relu": stax.Relu, "erf": stax.Erf, "gelu": stax.Gelu, "abs": stax.Abs, "sin": stax.Sin}[
-        name
-    ]()
+    return {
+        "relu": stax.Relu,
+        "erf": stax.Erf,
+        "gelu": stax.Gelu,
+        "abs": stax.Abs,
+        "sin": stax.Sin,
+    }[name]()
 
 
 def main() -> None:
@@ -48,7 +65,7 @@ def main() -> None:
     x = np.load(inputs)
     kernels, seconds = {}, {}
     for name, layers in json.loads(networks.read_text()).items():
-        kernel_fn = nt.stax.serial(*(layer(nt.stax, *one) for one in layers))[2]
+        kernel_fn = serial(nt.stax, layers)[2]
 
         def gram(data: Any, kernel_fn: Any = kernel_fn) -> Any:
             return tuple(kernel_fn(data, None, ("nngp", "ntk")))

@@ -21,27 +21,49 @@ NETWORKS: dict[str, list[oracle.Layer]] = {
     "plain": [BIASED, ("relu",), BIASED, ("erf",), DENSE],
     "features": [DENSE, ("relu",)],
     "pre-activation": [BIASED, BLOCK, BLOCK, ("relu",), DENSE],
-    "of features": [DENSE, ("relu",), ("residual", [DENSE, ("erf",), BIASED]), ("scale", 0.5), BIASED],
-    "normalized": [BIASED, ("residual", [("layernorm",), ("erf",), DENSE]), ("layernorm",), ("relu",), BIASED],
+    "of features": [
+        DENSE,
+        ("relu",),
+        ("residual", [DENSE, ("erf",), BIASED]),
+        ("scale", 0.5),
+        BIASED,
+    ],
+    "normalized": [
+        BIASED,
+        ("residual", [("layernorm",), ("erf",), DENSE]),
+        ("layernorm",),
+        ("relu",),
+        BIASED,
+    ],
     "dropout": [DENSE, ("relu",), ("dropout", 0.1), BIASED, ("dropout", 0.5), DENSE, ("erf",)],
-    "nested": [DENSE, ("residual", [("residual", [("relu",), BIASED]), ("scale", -3.0), ("erf",), DENSE])],
-    "dense twice": [("scale", 2.0), BIASED, BIASED, ("residual", [DENSE, ("scale", 0.1)]), ("erf",)],
+    "nested": [
+        DENSE,
+        ("residual", [("residual", [("relu",), BIASED]), ("scale", -3.0), ("erf",), DENSE]),
+    ],
+    "dense twice": [
+        ("scale", 2.0),
+        BIASED,
+        BIASED,
+        ("residual", [DENSE, ("scale", 0.1)]),
+        ("erf",),
+    ],
     "deep": [DENSE, *[("residual", [("relu",), ("dense", 0.1, 0.0)])] * 100, ("layernorm",), DENSE],
     "deep with biases": [
         BIASED,
         *[("residual", [("layernorm",), ("relu",), ("dense", 0.5, 0.1), ("scale", 0.3)])] * 40,
     ],
-}  # fmt: skip
+}
 
 A = np.array([1.0, -0.5, 2.0])
+STEP = np.array([1e-9, -3e-9, 2e-9])
 PAIRS: dict[str, tuple[Any, Any]] = {
     "any": (A, [0.3, 1.0, -1.0]),
-    "near": (A, A + [1e-9, -3e-9, 2e-9]),
-    "nearly parallel": (A, 3.0 * A + [1e-9, -3e-9, 2e-9]),
+    "near": (A, A + STEP),
+    "nearly parallel": (A, 3.0 * A + STEP),
     "parallel": (A, 4.0 * A),
     "equal": (A, A),
     "opposite": (A, -A),
-    "nearly opposite": (A, -A + [1e-7, 0.0, 0.0]),
+    "nearly opposite": (A, 100.0 * STEP - A),
     "tiny": (1e-50 * A, [1e-50, 2e-50, 0.0]),
     "huge": (1e50 * A, [1e50, 2e50, 0.0]),
     "tiny and huge": (1e-50 * A, [1e50, 2e50, 0.0]),
@@ -61,8 +83,14 @@ def check_row(found: dict[str, float], right: oracle.Row) -> None:
     assert abs(found["gap"] - gap) <= digits * gap + 1e-30 * right.k_aa, (minus, digits)
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("name", NETWORKS)
+CASES = [
+    (name, pair)
+    for name in NETWORKS
+    for pair in (["any", "nearly parallel"] if name.startswith("deep") else PAIRS)
+]
+
+
+@pytest.mark.parametrize(("name", "pair"), CASES)
 def test_every_row_is_within_its_error_of_the_recursion(name: str, pair: str) -> None:
     layers, (x_a, x_b) = NETWORKS[name], PAIRS[pair]
     found = nnth.kernel(layers=oracle.spelled(layers), x_a=x_a, x_b=x_b)
@@ -70,14 +98,27 @@ def test_every_row_is_within_its_error_of_the_recursion(name: str, pair: str) ->
         exact = oracle.kernels(layers, x_a, x_b)
         assert len(found["layer"]) == len(exact)
         for row, right in enumerate(exact):
-            check_row({column: float(found[column][row]) for column in (*COLUMNS, "gap", "error")}, right)
+            check_row(
+                {column: float(found[column][row]) for column in (*COLUMNS, "gap", "error")}, right
+            )
     assert max(found["error"]) < 1e-10
 
 
-PLAIN = ("k_aa", "k_bb", "k_ab", "corr", "gap", "theta_aa", "theta_bb", "theta_ab", "error", "status")
+PLAIN = (
+    "k_aa",
+    "k_bb",
+    "k_ab",
+    "corr",
+    "gap",
+    "theta_aa",
+    "theta_bb",
+    "theta_ab",
+    "error",
+    "status",
+)
 
 
-@pytest.mark.parametrize("act", ["relu", "gelu", "tanh", "step", "'abs(z)**0.5'"])
+@pytest.mark.parametrize("act", ["relu", "gelu", "tanh", "step", "'z*tanh(z)'"])
 @pytest.mark.parametrize("inputs", [{"rho": 0.5}, {"rho": -1.0}, {"x_a": [0, 0], "x_b": [1, 2]}])
 def test_a_plain_network_as_layers_has_the_same_bits(act: str, inputs: Any) -> None:
     plain = nnth.kernel(act.strip("'"), depth=4, cw=1.7, cb=0.1, **inputs)
@@ -91,12 +132,19 @@ def test_a_plain_network_as_layers_has_the_same_bits(act: str, inputs: Any) -> N
 
 def test_the_methods_agree_within_their_errors() -> None:
     table = nnth.kernel(layers="dense:2 residual(erf dense) layernorm gelu", method="all", nodes=60)
-    by = {name: np.asarray(table["method"]) == name for name in ("closed", "quadrature", "gauss-hermite")}
+    by = {
+        name: np.asarray(table["method"]) == name
+        for name in ("closed", "quadrature", "gauss-hermite")
+    }
     for name in COLUMNS:
         values = {method: np.asarray(table[name])[rows] for method, rows in by.items()}
         for method in ("quadrature", "gauss-hermite"):
-            error = np.asarray(table["error"])[by[method]] + np.asarray(table["error"])[by["closed"]]
-            assert np.all(np.abs(values[method] - values["closed"]) <= 2.0 * error * values["closed"])
+            error = (
+                np.asarray(table["error"])[by[method]] + np.asarray(table["error"])[by["closed"]]
+            )
+            assert np.all(
+                np.abs(values[method] - values["closed"]) <= 2.0 * error * values["closed"]
+            )
 
 
 def test_dropout_tells_equal_inputs_apart() -> None:
@@ -111,14 +159,18 @@ def test_dropout_tells_equal_inputs_apart() -> None:
     ("layers", "inputs", "status"),
     [
         ("dense relu dense", {"x_a": [0, 0], "x_b": [1, 2]}, ["zero", "zero", "zero"]),
-        ("dense layernorm dense", {"x_a": [0, 0], "x_b": [1, 2]}, ["zero", "undefined", "undefined"]),
+        (
+            "dense layernorm dense",
+            {"x_a": [0, 0], "x_b": [1, 2]},
+            ["zero", "undefined", "undefined"],
+        ),
         ("dense:1,1 layernorm", {"x_a": [0, 0], "x_b": [1, 2]}, ["ok", "ok"]),
         ("dense scale:0 dense", {}, ["ok", "zero", "zero"]),
         ("dense step dense layernorm", {}, ["ok", "infinite", "infinite", "infinite"]),
         ("dense scale:1e200 scale:1e-200", {}, ["ok", "overflow", "overflow"]),
         ("dense scale:1e-155 dense layernorm", {}, ["ok", "underflow", "underflow", "underflow"]),
     ],
-)  # fmt: skip
+)
 def test_the_status_of_a_row(layers: str, inputs: Any, status: list[str]) -> None:
     assert list(nnth.kernel(layers=layers, **inputs)["status"]) == status
 
@@ -140,7 +192,6 @@ def test_a_huge_factor_loses_no_digits() -> None:
     ],
 )
 def test_the_normal_form(layers: str, normal: str) -> None:
-    normal = normal.replace("dense:2,0.5", "dense:2,0.5")
     network = layered_network(layers, cw=3.0, cb=0.5)
     assert network.layers == normal
     again = layered_network(normal)

@@ -275,8 +275,8 @@ GramBlocks::GramBlocks(const LayeredNetwork& network, const DataSet& data, bool 
     Preparation preparation(monitor);
     Layered& all = *layered_;
     all.expectations = make_expectations(all.network, Method::automatic, 0, {}, preparation);
-    all.diagonals = layer_diagonals(all.expectations, all.network, data_, with_theta, threads,
-                                    preparation);
+    all.diagonals =
+        layer_diagonals(all.expectations, all.network, data_, with_theta, threads, preparation);
     diagonals_ = all.diagonals.last;
     choose_map(all, threads, preparation);
 }
@@ -326,16 +326,14 @@ void GramBlocks::choose_map(const Layered& layered, int threads, Monitor& monito
     const auto& activations = layered.network.activations;
     const bool closed = std::ranges::all_of(
         activations, [](const Activation& activation) { return activation.form.has_value(); });
-    const double few = closed ? kFewClosedPairs
-                              : kFewQuadraturePairs * table_cost(diagonals_.norm, data_.inputs);
+    const double few =
+        closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(diagonals_.norm, data_.inputs);
     if (pairs_of(data_) <= few) return choose("pairwise", pairwise_network_map(context));
-    const bool tabulated = std::ranges::any_of(layered.expectations, [](const auto& expectation) {
-        return !expectation->negative_slope();
+    const bool singular = std::ranges::any_of(layered.expectations, [](const auto& expectation) {
+        return expectation->singular_slopes();
     });
-    const bool singular = std::ranges::any_of(
-        layered.expectations, [](const auto& expectation) { return expectation->singular_slopes(); });
     auto map = closed && scales(context) ? nullptr : network_map(context, threads, monitor);
-    const char* method = !map ? "pairwise" : tabulated ? "table" : "layered";
+    const char* method = !map ? "pairwise" : closed ? "layered" : "table";
     if (!map) map = pairwise_network_map(context);
     if (singular || !scales(context)) return choose(method, std::move(map));
     // The recursion over layers states its error for each pair, and not for all.

@@ -24,8 +24,8 @@ struct BlockMemory {
     std::size_t nngp_stride, ntk_stride;
 };
 
-// The matrices K and Theta of a data set at the last layer, of which any block can be computed. A matrix
-// of two sets of inputs is a block of that of both sets.
+// The matrices K and Theta of a data set at the last layer, of which any block can be computed. A
+// matrix of two sets of inputs is a block of that of both sets.
 //
 // Made once: the diagonals, by one-input formulas, and the map of pairs of inputs. An entry has the
 // same bits in any block that holds it, with any number of threads, and in double or rounded to
@@ -38,7 +38,8 @@ class GramBlocks {
     // doubles; Cancelled if the monitor stops it. It reports no progress.
     GramBlocks(const Activation& activation, const KernelConfig& config, const DataSet& data,
                bool with_theta, int threads, Monitor& monitor);
-    // The same of a network of layers, which is copied. Throws too if a variance of 0 is normalized.
+    // The same of a network of layers, which is copied. Throws too if a variance of 0 is
+    // normalized.
     GramBlocks(const LayeredNetwork& network, const DataSet& data, bool with_theta, int threads,
                Monitor& monitor);
     ~GramBlocks();

@@ -97,9 +97,10 @@ class LayerRecursion {
 
     void require_variance(std::size_t i) const {
         if (now_.k[i] > 0.0) return;
-        throw std::invalid_argument("layers must not have a layernorm of a variance of 0: that of "
-                                    "row " + std::to_string(i) + " before layer " +
-                                    std::to_string(row_ + 1) + " is 0");
+        throw std::invalid_argument(
+            "layers must not have a layernorm of a variance of 0: that of "
+            "row " +
+            std::to_string(i) + " before layer " + std::to_string(row_ + 1) + " is 0");
     }
 
     // If an activation jumps, an infinite Theta is no overflow.

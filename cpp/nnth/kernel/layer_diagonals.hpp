@@ -21,7 +21,6 @@ struct LayerDiagonals {
 // doubles is an error too. Throws std::invalid_argument if a diagonal leaves the range of doubles,
 // or a variance of 0 is normalized.
 LayerDiagonals layer_diagonals(Expectations& expectations, const LayeredNetwork& network,
-                               const DataSet& data, bool with_theta, int threads,
-                               Monitor& monitor);
+                               const DataSet& data, bool with_theta, int threads, Monitor& monitor);
 
 }  // namespace nnth::kernel

@@ -127,8 +127,7 @@ Signal dense(const Signal& from, double cb, double cw) {
                          nearest_end(to.rho) * kRounding;
     }
     const double kernels = out.errors.of_kernel();
-    const double error =
-        share(norm, kernels) + share(cw, share(theta_scale(x), from.errors.theta));
+    const double error = share(norm, kernels) + share(cw, share(theta_scale(x), from.errors.theta));
     out.errors.theta = kRounding + relative(error, theta_scale(to));
     return out;
 }
@@ -140,8 +139,8 @@ Signal scaled(const Signal& from, double factor) {
     const auto times = [factor](double value) {
         return factor == 0.0 ? 0.0 : factor * value * factor;
     };
-    for (double* value : {&to.k_aa, &to.k_bb, &to.difference, &to.theta_aa, &to.theta_bb,
-                          &to.theta_ab}) {
+    for (double* value :
+         {&to.k_aa, &to.k_bb, &to.difference, &to.theta_aa, &to.theta_bb, &to.theta_ab}) {
         *value = times(*value);
     }
     set_correlation(to, from.layer.rho);
@@ -200,10 +199,10 @@ Signal sum(const Signal& x, const Signal& f) {
     const Errors &ex = x.errors, &ef = f.errors;
     out.errors.k_a = both(one.k_aa, ex.k_a, other.k_aa, ef.k_a, to.k_aa);
     out.errors.k_b = both(one.k_bb, ex.k_b, other.k_bb, ef.k_b, to.k_bb);
-    out.errors.rho = share(parts.weight_of_x(), ex.rho) + share(parts.weight_of_f(), ef.rho) +
-                     parts.moved(one.rho, other.rho, ex.k_a + ef.k_a + kRounding,
-                                 ex.k_b + ef.k_b + kRounding) +
-                     nearest_end(to.rho) * kRounding;
+    out.errors.rho =
+        share(parts.weight_of_x(), ex.rho) + share(parts.weight_of_f(), ef.rho) +
+        parts.moved(one.rho, other.rho, ex.k_a + ef.k_a + kRounding, ex.k_b + ef.k_b + kRounding) +
+        nearest_end(to.rho) * kRounding;
     out.errors.theta =
         both(theta_scale(one), ex.theta, theta_scale(other), ef.theta, theta_scale(to));
     return out;

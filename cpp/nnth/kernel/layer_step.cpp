@@ -117,8 +117,8 @@ Errors Step::feature_errors(const Errors& errors) const {
     const double norm = geometric_mean(a_.square, b_.square);
     if (norm > 0.0) {
         const double bent = share(growth_deviation(), errors.k_a + errors.k_b);
-        out.rho = product_error(errors) / norm +
-                  share(nearest_end(pair_.correlation), kRounding + bent);
+        out.rho =
+            product_error(errors) / norm + share(nearest_end(pair_.correlation), kRounding + bent);
     }
     // Theta is that of a layer without biases whose weights have variance 1, less its kernel.
     const Layer to = features();
@@ -145,8 +145,9 @@ bool Step::steep() const {
 // correlation, its own, and that of variances whose errors differ.
 double Step::product_error(const Errors& errors) const {
     const double k = geometric_mean(from_.k_aa, from_.k_bb);
-    const double local = share(geometric_mean(a_.square, b_.square) * nearest_end(pair_.correlation),
-                               pair_.correlation_error);
+    const double local =
+        share(geometric_mean(a_.square, b_.square) * nearest_end(pair_.correlation),
+              pair_.correlation_error);
     const double slope = std::isfinite(pair_.derivative_product) ? pair_.derivative_product : 0.0;
     const double carried = share(std::fabs(slope) * k, errors.rho);
     return carried + local + apart(errors);
@@ -169,9 +170,8 @@ double Step::apart(const Errors& errors) const {
     if (from_.k_aa == from_.k_bb) return 0.0;
     const auto across = [](const OneInput& s, double k) {
         const double along = s.curvature * k;  // E[z s s']
-        return s.square > 0.0
-                   ? std::max(0.0, s.scaled_derivative_square - along * along / s.square)
-                   : 0.0;
+        return s.square > 0.0 ? std::max(0.0, s.scaled_derivative_square - along * along / s.square)
+                              : 0.0;
     };
     const double a = std::sqrt(across(a_, from_.k_aa) * b_.square) * errors.k_a;
     const double b = std::sqrt(across(b_, from_.k_bb) * a_.square) * errors.k_b;
@@ -222,7 +222,8 @@ double Step::theta_error(const KernelConfig& config, const Errors& errors, const
            share(1.0 - carried, kernel_error);
 }
 
-// The error of Theta_ab, with that of E[s_a' s_b'], if the diagonals of the next Theta are infinite.
+// The error of Theta_ab, with that of E[s_a' s_b'], if the diagonals of the next Theta are
+// infinite.
 double Step::unbounded_theta(const Errors& errors, double moved) const {
     const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
     const double before = std::fabs(from_.theta_ab);

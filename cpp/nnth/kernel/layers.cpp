@@ -79,8 +79,9 @@ class Run {
                 now_ = apply_alone(layer);
         }
         const bool zeros = layer.kind == Kind::scale && layer.value == 0.0;
-        vanished_ = vanished_ || (!zeros && (vanished(now_.layer.k_aa, least_a) ||
-                                             vanished(now_.layer.k_bb, least_b)));
+        vanished_ =
+            vanished_ ||
+            (!zeros && (vanished(now_.layer.k_aa, least_a) || vanished(now_.layer.k_bb, least_b)));
         undefined_ = undefined_ || (layer.kind == Kind::layernorm && over());
         first_ = false;
     }

@@ -1,13 +1,14 @@
 #include "nnth/kernel/network_maps.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <map>
 #include <numbers>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "nnth/kernel/entry_map.hpp"
 #include "nnth/kernel/panels.hpp"
 #include "nnth/kernel/sine_less_arc.hpp"
 #include "nnth/kernel/tabulated_layer.hpp"
@@ -69,8 +70,8 @@ NNTH_MULTIVERSION void leaky_features(double odd, double even, std::size_t count
 }
 
 // 1 - rho of a sum of two uncorrelated parts x and f of K, as in layer_maps.cpp: in fractions of
-// K, x and f are the geometric means of the parts, and `apart` is (sqrt(x_a f_b) - sqrt(x_b f_a))^2.
-// All are roots of variances. `minus` is 1 - rho of f, and then of the sum.
+// K, x and f are the geometric means of the parts, and `apart` is (sqrt(x_a f_b) - sqrt(x_b
+// f_a))^2. All are roots of variances. `minus` is 1 - rho of f, and then of the sum.
 NNTH_MULTIVERSION void add_parts(double x_a, const double* __restrict x_b, double f_a,
                                  const double* __restrict f_b, double k_a,
                                  const double* __restrict k_b, std::size_t count,
@@ -83,7 +84,8 @@ NNTH_MULTIVERSION void add_parts(double x_a, const double* __restrict x_b, doubl
     }
 }
 
-// Layer after layer. Between them it has 1 - rho and Theta_ab; variances are those of the diagonals.
+// Layer after layer. Between them it has 1 - rho and Theta_ab; variances are those of the
+// diagonals.
 class NetworkMap final : public PairMap {
   public:
     NetworkMap(const NetworkContext& context, int threads, Monitor& monitor)
@@ -96,24 +98,13 @@ class NetworkMap final : public PairMap {
         for (const auto& k : d.k) root_.push_back(roots(k));
         input_ = roots(d.last.norm);
         std::size_t angles = 0;
-        for (std::size_t l = 0; l < context.network.layers.size(); ++l) {
-            const NetworkLayer& layer = context.network.layers[l];
-            tables_.emplace_back();
-            if (layer.kind != Kind::activation) continue;
-            const Expectation& e = *context.expectations[layer.activation];
-            if (e.negative_slope()) continue;
-            const PanelExpectation& panels = panels_of(layer.activation);
-            if (!tabular(panels)) {
-                possible_ = false;
-                return;
+        for (std::size_t l = 0; l < context.network.layers.size() && possible_; ++l) {
+            forms_.emplace_back();
+            if (context.network.layers[l].kind == Kind::activation) {
+                prepare(l, angles, threads, monitor);
             }
-            const double* k = l == 0 ? d.last.norm.data() : d.k[l - 1].data();
-            tables_.back().emplace(panels,
-                                   LayerVariances{d.last.inputs, k, d.k[l].data(), zero_,
-                                                  d.last.shared},
-                                   angles, threads, monitor);
-            angles = tables_.back()->angles();
         }
+        if (!possible_) return;
         error_ = sampled_network_error(context, monitor) + carried();
     }
 
@@ -124,12 +115,14 @@ class NetworkMap final : public PairMap {
         if (zero_[pairs.a]) return exact_->apply(pairs, k, theta, monitor);
         double minus[kMost];
         for (std::size_t j = 0; j < pairs.count; ++j) minus[j] = pairs.rho[j].minus, theta[j] = 0.0;
-        through(pairs, minus, theta);
+        double gain[kMost] = {};
+        through(pairs, minus, theta, gain);
         const std::vector<double>& root = root_.back();
         double error = 0.0;
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
-            if (!zero_[pairs.b + j] && pairs.rho[j].plus > kCarefully) continue;
+            const bool careful = gain[j] > kMostGain || pairs.rho[j].plus <= kCarefully;
+            if (!zero_[pairs.b + j] && !careful) continue;
             error = largest_error(error, exact_->apply(pairs.one(j), k + j, theta + j, monitor));
         }
         return error;
@@ -138,6 +131,36 @@ class NetworkMap final : public PairMap {
     double error() const override { return error_; }
 
   private:
+    // What an activation needs: nothing, for max(z, a z); constants of its closed form, or a table.
+    struct Form {
+        const EntryMap* entries = nullptr;
+        std::array<std::vector<double>, 3> constants;  // [inputs] each
+        std::optional<TabulatedLayer> table;
+    };
+
+    void prepare(std::size_t l, std::size_t& angles, int threads, Monitor& monitor) {
+        const Expectation& e = *context_.expectations[context_.network.layers[l].activation];
+        const LayerDiagonals& d = context_.diagonals;
+        const std::vector<double>& k = l == 0 ? d.last.norm : d.k[l - 1];
+        Form& form = forms_.back();
+        by_angle_ = by_angle_ || !e.entry_map();
+        if (e.negative_slope()) return;
+        if (const EntryMap* entries = e.entry_map()) {
+            form.entries = entries;
+            for (double variance : k) {
+                const EntryConstants c = entries->constants(variance);
+                for (std::size_t i = 0; i < c.size(); ++i) form.constants[i].push_back(c[i]);
+            }
+            return;
+        }
+        const auto* panels = dynamic_cast<const PanelExpectation*>(&e);
+        possible_ = panels && tabular(*panels);
+        if (!possible_) return;
+        const LayerVariances inputs{d.last.inputs, k.data(), d.k[l].data(), zero_, d.last.shared};
+        form.table.emplace(*panels, inputs, angles, threads, monitor);
+        angles = form.table->angles();
+    }
+
     static std::vector<double> roots(const std::vector<double>& k) {
         std::vector<double> out;
         out.reserve(k.size());
@@ -150,34 +173,11 @@ class NetworkMap final : public PairMap {
         return context_.diagonals.last.shared || !panels.breaks_off_zero();
     }
 
-    // The quadrature of an activation, also of one that has a closed form.
-    const PanelExpectation& panels_of(std::size_t activation) {
-        const Expectation* given = context_.expectations[activation].get();
-        if (const auto* panels = dynamic_cast<const PanelExpectation*>(given)) return *panels;
-        auto& made = made_[activation];
-        if (!made) {
-            made = std::make_unique<PanelExpectation>(
-                context_.network.activations[activation].program);
-            made->prepare(largest_variance(activation));
-        }
-        return *made;
-    }
-
-    double largest_variance(std::size_t activation) const {
-        const auto& layers = context_.network.layers;
-        double most = 0.0;
-        for (std::size_t l = 1; l < layers.size(); ++l) {
-            if (layers[l].kind != Kind::activation || layers[l].activation != activation) continue;
-            most = std::max(most, *std::ranges::max_element(context_.diagonals.k[l - 1]));
-        }
-        return most;
-    }
-
     const std::vector<double>& root_before(std::size_t l) const {
         return l == 0 ? input_ : root_[l - 1];
     }
 
-    void through(const Pairs& pairs, double* minus, double* theta) const {
+    void through(const Pairs& pairs, double* minus, double* theta, double* gain) const {
         struct Saved {
             std::size_t layer;  // the branch
             double minus[kMost], theta[kMost];
@@ -204,7 +204,7 @@ class NetworkMap final : public PairMap {
                     break;
                 }
                 case Kind::activation:
-                    activate(l, layer, pairs, minus, theta);
+                    activate(l, pairs, minus, theta, gain);
                     break;
                 case Kind::dense:
                     for (std::size_t j = 0; j < n; ++j) {
@@ -230,16 +230,19 @@ class NetworkMap final : public PairMap {
         }
     }
 
-    void activate(std::size_t l, const NetworkLayer& layer, const Pairs& pairs, double* minus,
-                  double* theta) const {
-        if (const auto slope = context_.expectations[layer.activation]->negative_slope()) {
-            const double odd = 0.25 * (1.0 + *slope) * (1.0 + *slope);
-            const double even = 0.25 * (1.0 - *slope) * (1.0 - *slope);
-            leaky_features(odd, even, pairs.count, minus, theta);
-            return;
+    void activate(std::size_t l, const Pairs& pairs, double* minus, double* theta,
+                  double* gain) const {
+        const NetworkLayer& layer = context_.network.layers[l];
+        const Form& form = forms_[l];
+        if (form.entries) return apply_entries(l, form, pairs, minus, theta, gain);
+        if (!form.table) {
+            const double slope = *context_.expectations[layer.activation]->negative_slope();
+            const double odd = 0.25 * (1.0 + slope) * (1.0 + slope);
+            const double even = 0.25 * (1.0 - slope) * (1.0 - slope);
+            return leaky_features(odd, even, pairs.count, minus, theta);
         }
         double gap[kMost], slope[kMost];
-        tables_[l]->apply(pairs.a, pairs.b, pairs.count, minus, gap, slope);
+        form.table->apply(pairs.a, pairs.b, pairs.count, minus, gap, slope);
         for (std::size_t j = 0; j < pairs.count; ++j) {
             // Interpolation may turn a 1 - rho of 0 into a small negative number.
             minus[j] = std::clamp(gap[j], 0.0, 2.0);
@@ -247,9 +250,28 @@ class NetworkMap final : public PairMap {
         }
     }
 
+    // A form in K_ab has 1 - rho as a difference. Pairs for which the other activations need its
+    // digits use the recursion, as do those of a large gain.
+    void apply_entries(std::size_t l, const Form& form, const Pairs& pairs, double* minus,
+                       double* theta, double* gain) const {
+        const double *before = root_before(l).data(), *after = root_[l].data();
+        const std::size_t a = pairs.a, b = pairs.b, n = pairs.count;
+        double k[kMost];
+        for (std::size_t j = 0; j < n; ++j) k[j] = before[a] * before[b + j] * (1.0 - minus[j]);
+        const auto& c = form.constants;
+        form.entries->features({c[0][a], c[1][a], c[2][a]}, &c[0][b], &c[1][b], &c[2][b], n, k,
+                               theta, gain);
+        for (std::size_t j = 0; j < n; ++j) {
+            minus[j] = std::clamp(1.0 - k[j] / (after[a] * after[b + j]), 0.0, 2.0);
+            const double end = std::min(minus[j], 2.0 - minus[j]);
+            if (by_angle_ && end < kCarefully) gain[j] = INFINITY;
+            if (std::min(pairs.rho[j].minus, pairs.rho[j].plus) < kCarefully) gain[j] = INFINITY;
+        }
+    }
+
     // The error at the last layer of a correlation to which each layer adds its own (all absolute):
-    // an activation multiplies it by at most E[s'^2] K/E[s^2], for its slope is largest for parallel
-    // inputs; other layers take a weighted mean.
+    // an activation multiplies it by at most E[s'^2] K/E[s^2], for its slope is largest for
+    // parallel inputs; other layers take a weighted mean.
     double carried() const {
         const LayerDiagonals& d = context_.diagonals;
         double worst = 0.0;
@@ -268,7 +290,7 @@ class NetworkMap final : public PairMap {
                 } else if (layer.kind == Kind::activation) {
                     const double growth = d.slope[l][i] * k / next;
                     error *= std::isfinite(growth) ? growth : 0.0;
-                    error += kRoundingOfStep + (tables_[l] ? tables_[l]->tail() : 0.0);
+                    error += own_error(forms_[l], k);
                 } else {
                     if (layer.kind == Kind::dense) error *= layer.cw * k / next;
                     error += kRoundingOfStep;
@@ -280,13 +302,18 @@ class NetworkMap final : public PairMap {
         return worst;
     }
 
+    static double own_error(const Form& form, double k) {
+        if (form.entries) return entry_error(k);
+        return kRoundingOfStep + (form.table ? form.table->tail() : 0.0);
+    }
+
     NetworkContext context_;
     std::unique_ptr<PairMap> exact_;
-    std::vector<bool> zero_;                    // inputs of variance 0 in some layer
-    std::vector<double> input_;                 // sqrt(|x|^2/n0)
-    std::vector<std::vector<double>> root_;     // [layers][inputs] sqrt(K)
-    std::vector<std::optional<TabulatedLayer>> tables_;  // [layers]
-    std::map<std::size_t, std::unique_ptr<PanelExpectation>> made_;
+    std::vector<bool> zero_;                 // inputs of variance 0 in some layer
+    std::vector<double> input_;              // sqrt(|x|^2/n0)
+    std::vector<std::vector<double>> root_;  // [layers][inputs] sqrt(K)
+    std::vector<Form> forms_;                // [layers]
+    bool by_angle_ = false;                  // whether an activation is a function of the angle
     bool possible_ = true;
     double error_ = 0.0;
 };

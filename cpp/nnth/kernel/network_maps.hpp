@@ -27,8 +27,9 @@ double sampled_network_error(const NetworkContext& context, Monitor& monitor);
 // sqrt(K_aa K_bb).
 bool scales(const NetworkContext& context);
 
-// Layer after layer, vectorized over pairs: activations max(z, a z) by their closed form, others by
-// tables of their quadrature. Null if an activation has no table for these norms.
+// Layer after layer, vectorized over pairs: activations with a vectorized closed form by that,
+// those without a closed form by tables of their quadrature. Null if an activation has neither for
+// these norms.
 std::unique_ptr<PairMap> network_map(const NetworkContext& context, int threads, Monitor& monitor);
 
 }  // namespace nnth::kernel

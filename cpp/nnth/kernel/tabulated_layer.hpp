@@ -13,9 +13,9 @@ namespace nnth::kernel {
 // The variances of all inputs before an activation, and E[s^2] after it.
 struct LayerVariances {
     std::size_t inputs;
-    const double *k, *square;      // [inputs]
+    const double *k, *square;           // [inputs]
     const std::vector<bool>& left_out;  // [inputs] those that no pair is computed of
-    bool shared;                   // all are equal to rounding
+    bool shared;                        // all are equal to rounding
 };
 
 class TabulatedLayer {

@@ -106,9 +106,9 @@ def kernel(
         the correlation is taken as 0 (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" if theta_aa is
         infinite: the activation jumps, so that its derivative contains delta functions, or E[s'^2]
         is infinite; "underflow" from the layer on where a number leaves the range of normal
-        doubles; "undefined" from a layernorm of a variance of 0 on; "overflow" where a number leaves the range of doubles: theta, gap, chi_par or
-        chi_perp is then infinite, or NaN where it is not known, and after a variance overflows all
-        numbers are NaN.
+        doubles; "undefined" from a layernorm of a variance of 0 on; "overflow" where a number
+        leaves the range of doubles: theta, gap, chi_par or chi_perp is then infinite, or NaN where
+        it is not known, and after a variance overflows all numbers are NaN.
 
     Raises:
         ValueError: For an unknown activation, for arguments out of range, for `norm` or `rho`
@@ -137,7 +137,7 @@ def kernel(
         array([1.    , 0.609 , 1.218 , 2.218 , 0.5545])
 
     Source: Cho and Saul (2009), eq. 6; Poole et al. (2016); Jacot et al. (2018), theorem 1; for chi
-    and "pdlt" Roberts et al. (2022), chapters 5 and 8.
+    and "pdlt" Roberts et al. (2022), chapters 5 and 8; for `layers` Yang and Schoenholz (2017).
     """
     network = network_of(act, layers, depth=depth, cb=cb, cw=cw, ntk=ntk)
     parameters = network.parameters
@@ -167,7 +167,9 @@ def kernel(
         raise ValueError(f"nodes must be from 2 to {MAX_NODES}, not {nodes}")
     parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
     validated()
-    results = {name: network.kernel(_core.Method.__members__[name], nodes, inputs) for name in methods}
+    results = {
+        name: network.kernel(_core.Method.__members__[name], nodes, inputs) for name in methods
+    }
     return _table(results, parameters, network.operations, labeled=method == "all")
 
 

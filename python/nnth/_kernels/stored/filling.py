@@ -141,9 +141,7 @@ _preparing = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _prepared(
-    token: str, place: Place, network: AnyNetwork, kernel: Matrices
-) -> NetworkBlocks:
+def _prepared(token: str, place: Place, network: AnyNetwork, kernel: Matrices) -> NetworkBlocks:
     place.check_inputs(token)
     return NetworkBlocks(network, np.load(place.inputs(token)), kernel, threads=1)
 
