@@ -23,7 +23,7 @@ from measure import append, machine, repeated
 
 import nnth
 
-# Of the matrices; and of the diagonals of tangent kernels, where neural-tangents has the arccos of a
+# Of the matrices; and of diagonals of tangent kernels, where neural-tangents has the arccos of a
 # cosine of 1, which has half of the digits.
 TOLERANCE, DIAGONAL_TOLERANCE = 1e-12, 1e-6
 POINTS, DIMENSION = 40, 6
