@@ -171,9 +171,9 @@ def gram(
     otherwise 1 to 10 ns an entry and layer for closed forms and about 50 ns for other activations,
     plus 10 ms to 1 s a layer for their tables. For inputs of unequal norms, relu_power and step
     with C_b > 0 take 0.1 us an entry and layer, and activations without a closed form that have
-    kinks away from 0, such as hard_tanh, 0.5 ms. With `layers`, after a layernorm inputs count as
-    of the same norm, and all activations but max(z, a z) have tables. Memory: the matrices, and a
-    few numbers for each input and layer.
+    kinks away from 0, such as hard_tanh, 0.5 ms. With `layers`, biases and activations after
+    the first layernorm may be any for one function of the angle. Memory: the matrices, and a few
+    numbers for each input and layer.
 
     Example:
         >>> matrices = nnth.gram(np.eye(2), depth=1)
