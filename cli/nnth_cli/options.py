@@ -171,6 +171,14 @@ Act: TypeAlias = Annotated[
         metavar="NAME",
     ),
 ]
+Layers: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Layers from input to output, instead of --act and --depth, as in 'dense:2 relu "
+        "residual(dense:2 relu dense:2) layernorm dense'.",
+        metavar="SPEC",
+    ),
+]
 Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
 Depths: TypeAlias = Annotated[
     Any, numbers("Numbers of hidden layers, L, as in 1 or 0,1,2 or log:1:1000:4.", whole=True)

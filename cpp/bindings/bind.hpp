@@ -56,6 +56,7 @@ void bind_gp(pybind11::module_& module);
 void bind_gram(pybind11::module_& module);
 void bind_hermite(pybind11::module_& module);
 void bind_kernel(pybind11::module_& module);
+void bind_layers(pybind11::module_& module);
 }  // namespace nnth::kernel
 namespace nnth::linear_nets {
 void bind_linear_nets(pybind11::module_& module);

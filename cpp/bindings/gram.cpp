@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bind.hpp"
+#include "nnth/kernel/layers.hpp"
 
 namespace nnth::kernel {
 
@@ -44,6 +45,15 @@ class PythonBlocks {
         const py::gil_scoped_release release;
         blocks_ =
             std::make_unique<GramBlocks>(activation, config, data, with_theta, threads, monitor);
+    }
+
+    PythonBlocks(const LayeredNetwork& network, Array x, bool with_theta, int threads,
+                 py::object progress)
+        : x_(std::move(x)) {
+        const DataSet data = data_set(x_);
+        PythonMonitor monitor(std::move(progress));
+        const py::gil_scoped_release release;
+        blocks_ = std::make_unique<GramBlocks>(network, data, with_theta, threads, monitor);
     }
 
     const GramBlocks& operator*() const { return *blocks_; }
@@ -123,6 +133,8 @@ void bind_gram(py::module_& module) {
         .def(py::init<const Activation&, const KernelConfig&, Array, bool, int, py::object>(),
              py::arg("activation"), py::arg("config"), py::arg("x"), py::arg("with_theta"),
              py::arg("threads"), py::arg("progress"), py::keep_alive<1, 2>())
+        .def(py::init<const LayeredNetwork&, Array, bool, int, py::object>(), py::arg("network"),
+             py::arg("x"), py::arg("with_theta"), py::arg("threads"), py::arg("progress"))
         .def_property_readonly("method", [](const PythonBlocks& b) { return b->method(); })
         .def_property_readonly("error", [](const PythonBlocks& b) { return b->error(); })
         .def_property_readonly("nngp_diagonal",

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, module) {
     nnth::kernel::bind_gram(module);
     nnth::kernel::bind_hermite(module);
     nnth::kernel::bind_kernel(module);
+    nnth::kernel::bind_layers(module);
     nnth::linear_nets::bind_linear_nets(module);
     nnth::bind::bind_numerics(module);
     nnth::paths::bind_path_moments(module);

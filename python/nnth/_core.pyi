@@ -75,6 +75,18 @@ def kernel(
     activation: Activation, method: Method, nodes: int, config: KernelConfig, inputs: Inputs
 ) -> Layers: ...
 
+# layers.cpp; what the layers do is in nnth/kernel/layers.hpp
+class LayeredNetwork:
+    def __init__(
+        self,
+        activations: Sequence[Activation],
+        layers: Sequence[tuple[str, float, float]],  # name; cw and cb, activation, rate or factor
+    ) -> None: ...
+
+def layered_kernel(
+    network: LayeredNetwork, method: Method, nodes: int, inputs: Inputs
+) -> Layers: ...
+
 # criticality.cpp; what the columns mean is in nnth/kernel/fixed_points.hpp
 class Balance(TypedDict):  # of nnth/kernel/balance.hpp
     points: list[tuple[float, float, float, bool]]  # k, low, high, touches
@@ -167,10 +179,20 @@ def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> d
 
 # gram.cpp
 class GramBlocks:  # x [m, n0] is not copied
+    @overload
     def __init__(
         self,
         activation: Activation,
         config: KernelConfig,
+        x: ArrayLike,
+        with_theta: bool,
+        threads: int,
+        progress: Progress | None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        network: LayeredNetwork,
         x: ArrayLike,
         with_theta: bool,
         threads: int,

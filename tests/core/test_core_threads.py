@@ -97,6 +97,38 @@ def grams(threads: int) -> Any:
     ]
 
 
+def layered() -> _core.LayeredNetwork:
+    """Return a network with a layer of each kind; variances of its activations grow."""
+    acts = [activation(name).core for name in ("silu", "erf", "relu")]
+    block = [("branch", 0.0, 0.0), ("activation", 0.0, 0.0), ("dense", 4.0, 0.1)]
+    last = [("layernorm", 0.0, 0.0), ("activation", 1.0, 0.0), ("dropout", 0.1, 0.0)]
+    return _core.LayeredNetwork(
+        acts,
+        [
+            ("dense", 4.0, 0.0),
+            *block,
+            ("residual", 0.0, 0.0),
+            ("scale", 2.0, 0.0),
+            ("activation", 2.0, 0.0),
+            ("dense", 1.0, 0.1),
+            *last,
+        ],
+    )
+
+
+def layered_kernel() -> Any:
+    inputs = _core.Inputs(X[0], 3.0 * X[1])
+    return _core.layered_kernel(layered(), _core.Method.__members__["auto"], 0, inputs)
+
+
+def layered_gram(threads: int) -> Any:
+    sphere = X / np.linalg.norm(X, axis=1, keepdims=True)
+    nngp, ntk = np.empty((len(X), len(X))), np.empty((len(X), len(X)))
+    blocks = _core.GramBlocks(layered(), sphere, True, threads, None)
+    every = (0, len(X))
+    return [blocks.fill(every, every, threads, None, nngp, ntk), blocks.error, nngp, ntk]
+
+
 def nets(act: str, threads: int) -> Any:
     kernel = X[:3] @ X[:3].T / 5.0
     observables, pairs = np.zeros(2 * 3 * 3), np.zeros(2 * 3)
@@ -276,7 +308,9 @@ CALLS: dict[str, Call] = {
         lambda a: _core.two_moments(activation(a).core, 90.0, 2.0, 0.5)
     ),
     # gram.cpp
-    "GramBlocks": grams,
+    "GramBlocks": lambda threads: [*grams(threads), *layered_gram(threads)],
+    "LayeredNetwork": lambda _: layered_kernel(),
+    "layered_kernel": lambda _: layered_kernel(),
     "GramBlocks.error": grams,
     "GramBlocks.fill": grams,
     "GramBlocks.method": lambda threads: gram("relu", X, threads),

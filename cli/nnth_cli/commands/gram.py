@@ -54,6 +54,7 @@ def matrices(
     act: Annotated[
         str | None, options.with_default(options.Act, "relu, or that of the file of --net")
     ] = None,
+    layers: options.Layers = None,
     depth: Annotated[int | None, options.with_default(options.Depth, "10")] = None,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
@@ -93,7 +94,9 @@ def matrices(
     column for each input, and nngp_test_diagonal and ntk_test_diagonal, the kernels of each test
     input with itself. --plot draws the matrices, and all eigenvalues above rounding by rank.
     `nnth kernel --help` has the conventions for a row of zeros at C_b = 0 and for activations that
-    jump.
+    jump, and the grammar of --layers, with which the matrices are those of what the last layer
+    gives. Masks of a dropout are drawn for each row, also for equal rows: only diagonals contain
+    them.
 
     Matrices that do not fit in memory are written in tiles, to --save k.zarr, or k.npy for
     k.nngp.npy and k.ntk.npy. A call that was killed is continued by the same call, from the
@@ -110,15 +113,19 @@ def matrices(
     Source: Lee et al. (2018); Jacot et al. (2018); Cristianini et al. (2001).
     Example: nnth gram digits --act relu --depth 5 --save kernels.npz
              nnth gram --x iris --act tanh --plot kernels.png
+             nnth gram --x digits --layers "dense:2 residual(relu dense:2) layernorm dense"
              nnth gram --x digits --kernel ntk --save ntk.npy --jobs 2
              nnth gram --x digits --x-test digits --dtype float32 --save kernels.npz
              nnth hessian --data iris --steps 200 --save-net net.npz
              nnth gram --x iris --net net.npz --by-layer
     """
     of_net = ("--rates", "--by-layer", "--full")
-    of_limit = ("--depth", "--kernel", "--ntk", "--dtype")
+    of_limit = ("--layers", "--depth", "--kernel", "--ntk", "--dtype")
     call.check_together(
-        conflicts=[("--x", "FILE"), *(("--net", one) for one in of_limit)],
+        conflicts=[
+            *(("--x", "FILE"), ("--layers", "--act"), ("--layers", "--depth")),
+            *(("--net", one) for one in of_limit),
+        ],
         needs=[*((option, ("--net",)) for option in of_net), ("--x-test", ("--save",))],
     )
     call.check_target("--save", save, (".npz", *_IN_TILES), folders=(".zarr",))
@@ -155,16 +162,16 @@ def matrices(
                 **call.work,
             )
         else:
-            act, depth = act or "relu", 10 if depth is None else depth
-            given: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "kernel": kernel}
-            given |= {"ntk": ntk, "dtype": dtype, **call.work}
+            given: dict[str, Any] = {"act": act, "layers": layers, "depth": depth}
+            given |= {"cb": cb, "cw": cw, "kernel": kernel, "ntk": ntk, "dtype": dtype}
+            given |= call.work
             if in_tiles:
                 assert save is not None
-                return _in_tiles(data, save, act, call, jobs=jobs, scheduler=scheduler, **given)
+                return _in_tiles(data, save, call, jobs=jobs, scheduler=scheduler, **given)
             from nnth._kernels.gram import gram as compute
 
             try:
-                result = compute(data, act, x_test=x_test, **given)
+                result = compute(data, x_test=x_test, **given)
             except MemoryError as error:
                 raise MemoryError(f"{error}; --save k.zarr or k.npy writes tiles") from None
     if save is not None:
@@ -173,12 +180,12 @@ def matrices(
         return result.table(threads=call.threads)
 
 
-def _in_tiles(data: Path, save: Path, act: str, call: Call, **given: Any) -> "Table":
+def _in_tiles(data: Path, save: Path, call: Call, **given: Any) -> "Table":
     """Write the matrices tile by tile, and return their table."""
     from nnth._kernels.stored.save_gram import fill_gram
 
     with as_typed({"file": "--save"}, {"file": save}):
-        stored = fill_gram(data, save, act, **given)
+        stored = fill_gram(data, save, **given)
     if call.progress is not None:
         call.progress.wipe()
     with (

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @options.list_activations
 def kernel(
     act: options.Act = "relu",
+    layers: options.Layers = None,
     depth: options.Depth = 10,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
@@ -56,19 +57,38 @@ def kernel(
     product of the deltas (neural-tangents takes the derivative of a jump as 0).
 
     \b
+    With --layers SPEC, layers from input to output, separated by blanks:
+    dense:CW,CB    K' = C_w K + C_b                Th' = K' + C_w Th
+    relu ...       K' = E[s(z_a) s(z_b)]           Th' = E[s'(z_a) s'(z_b)] Th
+    residual(SPEC) x + f(x): K' = K + K_f          Th' = Th + Th_f
+    layernorm      K' = K_ab/sqrt(K_aa K_bb)       Th' = Th_ab/sqrt(K_aa K_bb)
+    dropout:RATE   K_aa, Th_aa over 1 - RATE       K_ab, Th_ab do not change
+    scale:A        K' = A^2 K                      Th' = A^2 Th
+
+    A row is a layer, named in the column op; those inside a residual come before it. dense
+    without numbers takes --cw and --cb, or 1 and 0. An expression in z is in quotes. An activation
+    or layernorm needs Gaussian units: a dense before it, with nothing but scale, layernorm and
+    residual between. The inside of a residual ends in Gaussian units too, and has a dense of its
+    own.
+
+    \b
     {activations}
 
     \b
     Source: Cho and Saul (2009); Poole et al. (2016); Jacot et al. (2018).
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
+             nnth kernel --layers "dense:2 relu residual(dense:2 relu dense:2) layernorm dense"
     """
-    call.check_together(conflicts=product(("--x-a", "--x-b"), ("--norm", "--rho")))
+    conflicts = [*product(("--x-a", "--x-b"), ("--norm", "--rho"))]
+    conflicts += product(("--layers",), ("--act", "--depth"))
+    call.check_together(conflicts=conflicts)
     from nnth._kernels.kernel import kernel as compute
 
     by_angle = x_a is None and x_b is None
     return compute(
-        act,
-        depth=depth,
+        act if layers is None else None,
+        layers=layers,
+        depth=depth if layers is None else None,
         cb=cb,
         cw=cw,
         x_a=x_a,

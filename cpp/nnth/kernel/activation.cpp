@@ -11,10 +11,7 @@
 
 namespace nnth::kernel {
 
-namespace {
-
-// The largest of the errors that Layer::error combines, if `exact` is exact.
-double difference(const Layer& found, const Layer& exact) {
+double layer_difference(const Layer& found, const Layer& exact) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     double most = 0.0;
     const auto compare = [&](double value, double right, double scale) {
@@ -38,8 +35,6 @@ double difference(const Layer& found, const Layer& exact) {
             scale_of(exact.theta_aa, exact.theta_bb, exact.theta_ab));
     return most;
 }
-
-}  // namespace
 
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes) {
@@ -74,7 +69,7 @@ std::vector<Layer> kernel_layers(const Activation& activation, Method method, in
     const std::vector<Layer> exact =
         layers_by(Method::automatic, activation, nodes, config, inputs, monitor);
     for (std::size_t l = 0; l < layers.size(); ++l) {
-        layers[l].error = difference(layers[l], exact[l]) + exact[l].error;
+        layers[l].error = layer_difference(layers[l], exact[l]) + exact[l].error;
     }
     return layers;
 }

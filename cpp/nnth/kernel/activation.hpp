@@ -32,6 +32,9 @@ enum class Method { automatic, closed, quadrature, gauss_hermite };
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes);
 
+// The largest of the errors that Layer::error combines, if `exact` is exact.
+double layer_difference(const Layer& found, const Layer& exact);
+
 // The layers of kernel_recursion() by one method. The error of Gauss-Hermite is its difference from
 // the automatic method plus the error of that method, for each layer.
 std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,

@@ -17,7 +17,9 @@ namespace {
 // of the sum of squares.
 constexpr double kSharedNorm = 1e-14;
 
-std::vector<double> norms(const DataSet& data) {
+}  // namespace
+
+std::vector<double> norms_of(const DataSet& data, bool& shared) {
     std::vector<double> out(data.inputs);
     for (std::size_t i = 0; i < data.inputs; ++i) {
         const double* x = data.x + i * data.dimension;
@@ -27,21 +29,22 @@ std::vector<double> norms(const DataSet& data) {
         }
         out[i] = square.hi / static_cast<double>(data.dimension);
     }
+    const auto [least, most] = std::ranges::minmax(out);
+    shared = most - least <= kSharedNorm * most;
+    if (shared) std::ranges::fill(out, most);
     return out;
 }
+
+namespace {
 
 class DiagonalRecursion {
   public:
     DiagonalRecursion(Expectation& expectation, const KernelConfig& config, const DataSet& data)
         : expectation_(expectation), config_(config) {
-        std::vector<double> norm = norms(data);
+        out_.norm = norms_of(data, out_.shared);
         out_.product_error = error_of_products(data.dimension);
-        out_.inputs = norm.size();
+        out_.inputs = out_.norm.size();
         out_.layers = static_cast<std::size_t>(config.depth) + 1;
-        const auto [least, most] = std::ranges::minmax(norm);
-        out_.shared = most - least <= kSharedNorm * most;
-        if (out_.shared) std::ranges::fill(norm, most);
-        out_.norm = std::move(norm);
         out_.k.resize(out_.layers * out_.inputs);
         out_.square.resize((out_.layers - 1) * out_.inputs);
         out_.slope.resize((out_.layers - 1) * out_.inputs);

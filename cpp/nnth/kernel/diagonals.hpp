@@ -11,6 +11,9 @@
 
 namespace nnth::kernel {
 
+// |x|^2/n0 of each input, and whether all are equal to rounding; then they get the same bits.
+std::vector<double> norms_of(const DataSet& data, bool& shared);
+
 // The diagonal kernels K_aa of all inputs at each layer, by the one-input formulas.
 struct Diagonals {
     std::size_t inputs, layers;         // layers = depth + 1

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nnth/kernel/entry_map.hpp"
 #include "nnth/kernel/pair_map.hpp"
 
 namespace nnth::kernel {
@@ -58,9 +59,10 @@ Correlation correlation_of(double square_a, double square_b, double product, dou
     return correlation_of(Variances{square_a, square_b}, product, gap);
 }
 
-std::unique_ptr<PairMap> Expectation::layered_map(const MapContext& /*context*/, int /*threads*/,
-                                                  Monitor& /*monitor*/) const {
-    return nullptr;
+std::unique_ptr<PairMap> Expectation::layered_map(const MapContext& context, int threads,
+                                                  Monitor& monitor) const {
+    const EntryMap* form = entry_map();
+    return form ? entry_layers(context, *form, threads, monitor) : nullptr;
 }
 
 std::unique_ptr<PairMap> Expectation::table_map(const MapContext& /*context*/, int /*threads*/,

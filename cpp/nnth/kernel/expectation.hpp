@@ -13,6 +13,7 @@ class Monitor;
 namespace nnth::kernel {
 
 class PairMap;
+struct EntryMap;
 struct MapContext;
 
 // A correlation that keeps its digits near -1, 0 and 1.
@@ -112,8 +113,12 @@ class Expectation {
     // Whether s' is infinite at a kink.
     virtual bool singular_slopes() const { return false; }
 
+    // The closed form as a function of K_ab, vectorized over pairs (entry_map.hpp); null without
+    // one.
+    virtual const EntryMap* entry_map() const { return nullptr; }
+
     // The maps of this activation for many pairs of inputs at once (pair_map.hpp): by a vectorized
-    // closed form, and by interpolation. Null if there is none, which is the default.
+    // closed form, of entry_map() by default, and by interpolation. Null if there is none.
     virtual std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
                                                  Monitor& monitor) const;
     virtual std::unique_ptr<PairMap> table_map(const MapContext& context, int threads,

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "nnth/kernel/closed_form_families.hpp"
-#include "nnth/kernel/pair_map.hpp"
+#include "nnth/kernel/entry_map.hpp"
 
 namespace nnth::kernel {
 
@@ -41,10 +41,8 @@ class WaveForm final : public ExponentialForm {
   public:
     explicit WaveForm(double sign) : sign_(sign) {}
 
-    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
-                                         Monitor& monitor) const override {
-        return sign_ < 0.0 ? sin_map(context, threads, monitor)
-                           : cos_map(context, threads, monitor);
+    const EntryMap* entry_map() const override {
+        return sign_ < 0.0 ? &kSinEntryMap : &kCosEntryMap;
     }
 
     OneInput one(double k) const override {
@@ -94,10 +92,7 @@ class WaveForm final : public ExponentialForm {
 // exp(z): E[s s'] = exp(S/2), whose correlation is exp(-g/2).
 class ExpForm final : public ExponentialForm {
   public:
-    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
-                                         Monitor& monitor) const override {
-        return exp_map(context, threads, monitor);
-    }
+    const EntryMap* entry_map() const override { return &kExpEntryMap; }
 
     OneInput one(double k) const override {
         const double square = std::exp(2.0 * k), error = kFormError * (1.0 + 2.0 * k);
@@ -125,10 +120,7 @@ class ExpForm final : public ExponentialForm {
 // exp(-z^2): E[s s'] = Q^(-1/2) with Q = (1 + 2 k_a)(1 + 2 k_b) - 4 k_ab^2.
 class GaussianForm final : public Expectation {
   public:
-    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
-                                         Monitor& monitor) const override {
-        return gaussian_map(context, threads, monitor);
-    }
+    const EntryMap* entry_map() const override { return &kGaussianEntryMap; }
 
     OneInput one(double k) const override {
         const double p = 0.25 + k, root = std::sqrt(p), square = 0.5 / root;

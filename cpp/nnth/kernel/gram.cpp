@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "nnth/kernel/layers.hpp"
+#include "nnth/kernel/network_maps.hpp"
 #include "nnth/kernel/pair_map.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/worker_pool.hpp"
@@ -30,11 +32,16 @@ bool composable(const MapContext& context) {
                                         context.config.cb == 0.0 && context.config.ntk == Ntk::ntk);
 }
 
-// The relative cost of a table, whose number of points in each norm grows with the range of norms.
-double table_cost(const Diagonals& diagonals) {
+double pairs_of(const DataSet& data) {
+    return 0.5 * static_cast<double>(data.inputs) * (static_cast<double>(data.inputs) - 1.0);
+}
+
+// The relative cost of a table, whose number of points in each norm grows with the range of norms;
+// the first numbers of `variances` are those of the inputs.
+double table_cost(const std::vector<double>& variances, std::size_t inputs) {
     double low = INFINITY, high = 0.0;
-    for (std::size_t i = 0; i < diagonals.inputs; ++i) {
-        const double k = diagonals.k[i];
+    for (std::size_t i = 0; i < inputs; ++i) {
+        const double k = variances[i];
         if (k == 0.0) continue;
         low = std::min(low, k);
         high = std::max(high, k);
@@ -231,50 +238,107 @@ class Preparation final : public Monitor {
 
 }  // namespace
 
+struct GramBlocks::Plain {
+    Plain(const Activation& activation, std::unique_ptr<Expectation> prepared,
+          const KernelConfig& given, const Diagonals& diagonals)
+        : expectation(std::move(prepared)),
+          config(given),
+          context{activation, *expectation, config, diagonals} {}
+
+    std::unique_ptr<Expectation> expectation;
+    KernelConfig config;
+    MapContext context;
+};
+
+struct GramBlocks::Layered {
+    LayeredNetwork network;
+    Expectations expectations;
+    LayerDiagonals diagonals{};
+
+    NetworkContext context() const { return {network, expectations, diagonals}; }
+};
+
 GramBlocks::GramBlocks(const Activation& activation, const KernelConfig& config,
                        const DataSet& data, bool with_theta, int threads, Monitor& monitor)
-    : activation_(activation), config_(config), data_(data) {
+    : data_(data) {
     check(config);
-    expectation_ = make_expectation(activation, Method::automatic, 0);
+    auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
-    diagonals_ = diagonals_of(*expectation_, config_, data_, with_theta, threads, preparation);
-    context_ = std::make_unique<MapContext>(activation_, *expectation_, config_, diagonals_);
-    choose_map(threads, preparation);
+    diagonals_ = diagonals_of(*expectation, config, data_, with_theta, threads, preparation);
+    plain_ = std::make_unique<Plain>(activation, std::move(expectation), config, diagonals_);
+    choose_map(*plain_, threads, preparation);
+}
+
+GramBlocks::GramBlocks(const LayeredNetwork& network, const DataSet& data, bool with_theta,
+                       int threads, Monitor& monitor)
+    : data_(data), layered_(new Layered{network, {}}) {
+    Preparation preparation(monitor);
+    Layered& all = *layered_;
+    all.expectations = make_expectations(all.network, Method::automatic, 0, {}, preparation);
+    all.diagonals =
+        layer_diagonals(all.expectations, all.network, data_, with_theta, threads, preparation);
+    diagonals_ = all.diagonals.last;
+    choose_map(all, threads, preparation);
 }
 
 GramBlocks::~GramBlocks() = default;
 
-void GramBlocks::choose_map(int threads, Monitor& monitor) {
-    const MapContext& context = *context_;
-    const auto choose = [this](const char* method, std::unique_ptr<PairMap> map) {
-        method_ = method;
-        map_ = std::move(map);
-    };
-    const std::size_t m = data_.inputs, pairs = m * (m - 1) / 2;
-    const double few = activation_.form.has_value() ? kFewClosedPairs
-                                                    : kFewQuadraturePairs * table_cost(diagonals_);
-    if (static_cast<double>(pairs) <= few) {
-        return choose("pairwise", pairwise_map(context));
-    }
-    if (composable(context) && !expectation_->singular_slopes()) {
-        auto inner = expectation_->table_map(context, threads, monitor);
-        const bool tabular = inner != nullptr;
-        if (!tabular) inner = pairwise_map(context);
-        const double error = tabular ? inner->error() : sampled_error(context, monitor);
-        auto map = composed_map(context, *inner, error, threads, monitor);
-        if (!(map->error() <= kComposedError)) {
-            return choose(tabular ? "table" : "pairwise", std::move(inner));
+void GramBlocks::choose(const char* method, std::unique_ptr<PairMap> map) {
+    method_ = method;
+    map_ = std::move(map);
+}
+
+// All layers as one function of the angle, from a map of this error, or that map by itself if there
+// is no such function.
+void GramBlocks::compose(std::unique_ptr<PairMap> inner, double error, const char* otherwise,
+                         int threads, Monitor& monitor) {
+    auto map = composed_map(diagonals_, *inner, error, threads, monitor);
+    if (!(map->error() <= kComposedError)) return choose(otherwise, std::move(inner));
+    inner_ = std::move(inner);
+    choose("composed", std::move(map));
+}
+
+void GramBlocks::choose_map(const Plain& plain, int threads, Monitor& monitor) {
+    const MapContext& context = plain.context;
+    const bool closed = context.activation.form.has_value();
+    const double few =
+        closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(diagonals_.k, data_.inputs);
+    if (pairs_of(data_) <= few) return choose("pairwise", pairwise_map(context));
+    if (composable(context) && !plain.expectation->singular_slopes()) {
+        if (auto table = plain.expectation->table_map(context, threads, monitor)) {
+            const double error = table->error();
+            return compose(std::move(table), error, "table", threads, monitor);
         }
-        inner_ = std::move(inner);
-        return choose("composed", std::move(map));
+        return compose(pairwise_map(context), sampled_error(context, monitor), "pairwise", threads,
+                       monitor);
     }
-    if (auto map = expectation_->layered_map(context, threads, monitor)) {
+    if (auto map = plain.expectation->layered_map(context, threads, monitor)) {
         return choose("layered", std::move(map));
     }
-    if (auto map = expectation_->table_map(context, threads, monitor)) {
+    if (auto map = plain.expectation->table_map(context, threads, monitor)) {
         return choose("table", std::move(map));
     }
     choose("pairwise", pairwise_map(context));
+}
+
+void GramBlocks::choose_map(const Layered& layered, int threads, Monitor& monitor) {
+    const NetworkContext context = layered.context();
+    const auto& activations = layered.network.activations;
+    const bool closed = std::ranges::all_of(
+        activations, [](const Activation& activation) { return activation.form.has_value(); });
+    const double few =
+        closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(diagonals_.norm, data_.inputs);
+    if (pairs_of(data_) <= few) return choose("pairwise", pairwise_network_map(context));
+    const bool singular = std::ranges::any_of(layered.expectations, [](const auto& expectation) {
+        return expectation->singular_slopes();
+    });
+    auto map = closed && scales(context) ? nullptr : network_map(context, threads, monitor);
+    const char* method = !map ? "pairwise" : closed ? "layered" : "table";
+    if (!map) map = pairwise_network_map(context);
+    if (singular || !scales(context)) return choose(method, std::move(map));
+    // The recursion over layers states its error for each pair, and not for all.
+    const double error = std::max(map->error(), sampled_network_error(context, monitor));
+    compose(std::move(map), error, method, threads, monitor);
 }
 
 double GramBlocks::error() const {

@@ -14,7 +14,7 @@
 namespace nnth::kernel {
 
 class PairMap;
-struct MapContext;
+struct LayeredNetwork;
 
 // The memory of a block of both matrices, null for a matrix that is not wanted. Rows have their
 // entries side by side, and begin `stride` numbers apart.
@@ -24,8 +24,8 @@ struct BlockMemory {
     std::size_t nngp_stride, ntk_stride;
 };
 
-// The matrices K^(L+1) and Theta^(L+1) of a data set, of which any block can be computed. A matrix
-// of two sets of inputs is a block of that of both sets.
+// The matrices K and Theta of a data set at the last layer, of which any block can be computed. A
+// matrix of two sets of inputs is a block of that of both sets.
 //
 // Made once: the diagonals, by one-input formulas, and the map of pairs of inputs. An entry has the
 // same bits in any block that holds it, with any number of threads, and in double or rounded to
@@ -38,6 +38,10 @@ class GramBlocks {
     // doubles; Cancelled if the monitor stops it. It reports no progress.
     GramBlocks(const Activation& activation, const KernelConfig& config, const DataSet& data,
                bool with_theta, int threads, Monitor& monitor);
+    // The same of a network of layers, which is copied. Throws too if a variance of 0 is
+    // normalized.
+    GramBlocks(const LayeredNetwork& network, const DataSet& data, bool with_theta, int threads,
+               Monitor& monitor);
     ~GramBlocks();
     GramBlocks(const GramBlocks&) = delete;
     GramBlocks& operator=(const GramBlocks&) = delete;
@@ -61,14 +65,19 @@ class GramBlocks {
                 const BlockMemory<Number>& memory) const;
 
   private:
-    void choose_map(int threads, Monitor& monitor);
+    struct Plain;    // what the maps of a network of one activation share
+    struct Layered;  // and those of a network of layers
 
-    const Activation& activation_;
-    KernelConfig config_;
+    void choose(const char* method, std::unique_ptr<PairMap> map);
+    void choose_map(const Plain& plain, int threads, Monitor& monitor);
+    void choose_map(const Layered& layered, int threads, Monitor& monitor);
+    void compose(std::unique_ptr<PairMap> inner, double error, const char* otherwise, int threads,
+                 Monitor& monitor);
+
     DataSet data_;
-    std::unique_ptr<Expectation> expectation_;
     Diagonals diagonals_;
-    std::unique_ptr<MapContext> context_;
+    std::unique_ptr<Plain> plain_;
+    std::unique_ptr<Layered> layered_;
     std::string method_;
     std::unique_ptr<PairMap> inner_, map_;  // a composed map refers to the map inner_
 };

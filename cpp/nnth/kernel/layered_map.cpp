@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "nnth/kernel/entry_map.hpp"
 #include "nnth/kernel/pair_map.hpp"
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/parallel.hpp"
@@ -16,22 +17,12 @@ namespace {
 using std::numbers::inv_pi;
 using std::numbers::pi;
 
-constexpr double kRoundingOfEntry = 4e-16;
-
-// The rounding of k_ab and of the formulas.
-constexpr double kRoundingOfArgument = 8 * 0x1p-53;
-
-// For large variances an entry depends on more digits of k_ab than a double has, if k_ab is close
-// to sqrt(k_a k_b). Pairs for which the factor is larger than this at any layer use the recursion,
-// which carries 1 - rho.
-constexpr double kMostGain = 256.0;
-
 // The result of the formulas below, from the entry k_ab and the constants of both variances.
 struct Entry {
     double value, slope;  // E[s_a s_b], E[s_a' s_b']
     double gain;          // the largest factor by which relative errors of k_ab grow
 };
-using Constants = std::array<double, 3>;
+using Constants = EntryConstants;
 
 // 1 - r^2. Rounding may leave |r| above 1; the gain then exceeds kMostGain.
 NNTH_INLINE double one_less_square(double r) {
@@ -123,30 +114,45 @@ NNTH_INLINE void step(const KernelConfig& config, const NtkTerm& term, const Con
     }
 }
 
-// A template cannot be multiversioned, so each form has its own step.
-#define NNTH_STEP(name, Form)                                                                  \
-    NNTH_MULTIVERSION void name(const KernelConfig& config, const NtkTerm& term,               \
-                                const Constants& a, const double* b0, const double* b1,        \
-                                const double* b2, std::size_t count, double* k, double* theta, \
-                                double* gain) {                                                \
-        step<Form>(config, term, a, b0, b1, b2, count, k, theta, gain);                        \
+// The activation by itself: E[s_a s_b] in place of k_ab, Theta_ab times E[s_a' s_b'].
+template <class F>
+NNTH_INLINE void features(const Constants& a, const double* __restrict b0,
+                          const double* __restrict b1, const double* __restrict b2,
+                          std::size_t count, double* __restrict k, double* __restrict theta,
+                          double* __restrict gain) {
+    const double a0 = a[0], a1 = a[1], a2 = a[2];
+    for (std::size_t j = 0; j < count; ++j) {
+        const Entry e = F::at(k[j], a0, a1, a2, b0[j], b1[j], b2[j]);
+        k[j] = e.value;
+        theta[j] *= e.slope;
+        gain[j] = std::max(gain[j], e.gain);
     }
-NNTH_STEP(erf_step, ErfEntry)
-NNTH_STEP(gelu_step, GeluEntry)
-NNTH_STEP(sin_step, SinEntry)
-NNTH_STEP(cos_step, CosEntry)
-NNTH_STEP(exp_step, ExpEntry)
-NNTH_STEP(gaussian_step, GaussianEntry)
-#undef NNTH_STEP
+}
 
-struct LayeredForm {
-    Constants (*constants)(double k);
-    decltype(&erf_step) step;
-};
+// A template cannot be multiversioned, so each form has its own steps.
+#define NNTH_STEP(name, Form)                                                                      \
+    NNTH_MULTIVERSION void name##_step(const KernelConfig& config, const NtkTerm& term,            \
+                                       const Constants& a, const double* b0, const double* b1,     \
+                                       const double* b2, std::size_t count, double* k,             \
+                                       double* theta, double* gain) {                              \
+        step<Form>(config, term, a, b0, b1, b2, count, k, theta, gain);                            \
+    }                                                                                              \
+    NNTH_MULTIVERSION void name##_features(const Constants& a, const double* b0, const double* b1, \
+                                           const double* b2, std::size_t count, double* k,         \
+                                           double* theta, double* gain) {                          \
+        features<Form>(a, b0, b1, b2, count, k, theta, gain);                                      \
+    }
+NNTH_STEP(erf, ErfEntry)
+NNTH_STEP(gelu, GeluEntry)
+NNTH_STEP(sin, SinEntry)
+NNTH_STEP(cos, CosEntry)
+NNTH_STEP(exp, ExpEntry)
+NNTH_STEP(gaussian, GaussianEntry)
+#undef NNTH_STEP
 
 class LayeredMap final : public PairMap {
   public:
-    LayeredMap(const MapContext& context, const LayeredForm& form, int threads, Monitor& monitor)
+    LayeredMap(const MapContext& context, const EntryMap& form, int threads, Monitor& monitor)
         : context_(context), form_(form), term_(context.config), exact_(pairwise_map(context)) {
         const Diagonals& d = context.diagonals;
         for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
@@ -157,10 +163,10 @@ class LayeredMap final : public PairMap {
             }
         });
         // The map carries k_ab, not 1 - rho. Parallel inputs have the largest gain, 1 + k or less.
-        std::vector<double> local(d.layers - 1, kRoundingOfEntry);
+        std::vector<double> local(d.layers - 1, 0.0);
         for (std::size_t l = 0; l < local.size(); ++l) {
             const double k = *std::max_element(d.k_at(l), d.k_at(l + 1));
-            local[l] += kRoundingOfArgument * std::min(1.0 + k, kMostGain);
+            local[l] += entry_error(k);
         }
         error_ = sampled_error(context, monitor) + carried_error(context, local);
     }
@@ -196,7 +202,7 @@ class LayeredMap final : public PairMap {
 
   private:
     MapContext context_;
-    LayeredForm form_;
+    const EntryMap& form_;
     NtkTerm term_;
     std::unique_ptr<PairMap> exact_;
     std::array<std::vector<double>, 3> constants_;  // [layers - 1][inputs] each
@@ -205,12 +211,14 @@ class LayeredMap final : public PairMap {
 
 }  // namespace
 
-#define NNTH_MAP(name, Entry)                                                                      \
-    std::unique_ptr<PairMap> name##_map(const MapContext& context, int threads,                    \
-                                        Monitor& monitor) {                                        \
-        return std::make_unique<LayeredMap>(context, LayeredForm{&Entry::constants, &name##_step}, \
-                                            threads, monitor);                                     \
-    }
+double entry_error(double k) {
+    // The rounding of an entry, and that of k_ab and of the formulas.
+    constexpr double kOfEntry = 4e-16, kOfArgument = 8 * 0x1p-53;
+    return kOfEntry + kOfArgument * std::min(1.0 + k, kMostGain);
+}
+
+#define NNTH_MAP(name, Entry) \
+    const EntryMap k##Entry##Map{&Entry::constants, &name##_step, &name##_features};
 NNTH_MAP(erf, ErfEntry)
 NNTH_MAP(gelu, GeluEntry)
 NNTH_MAP(sin, SinEntry)
@@ -218,5 +226,10 @@ NNTH_MAP(cos, CosEntry)
 NNTH_MAP(exp, ExpEntry)
 NNTH_MAP(gaussian, GaussianEntry)
 #undef NNTH_MAP
+
+std::unique_ptr<PairMap> entry_layers(const MapContext& context, const EntryMap& form, int threads,
+                                      Monitor& monitor) {
+    return std::make_unique<LayeredMap>(context, form, threads, monitor);
+}
 
 }  // namespace nnth::kernel

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "nnth/kernel/pair_map.hpp"
+#include "nnth/kernel/sine_less_arc.hpp"
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/vmath.hpp"
 
@@ -12,26 +13,6 @@ namespace nnth::kernel {
 namespace {
 
 using std::numbers::inv_pi;
-
-// sin x - x cos x on [0, pi], relatively accurate: below 1 the series sum_k (-1)^(k+1)
-// x^(2k+1) 2k/(2k+1)!.
-NNTH_INLINE double sine_less_arc(double x) {
-    constexpr double c[] = {2. / 6,
-                            -4. / 120,
-                            6. / 5040,
-                            -8. / 362880,
-                            10. / 39916800,
-                            -12. / 6227020800,
-                            14. / 1307674368000,
-                            -16. / 355687428096000,
-                            18. / 121645100408832000};
-    const double square = x * x;
-    double series = c[8];
-#pragma GCC unroll 8
-    for (int k = 7; k >= 0; --k) series = series * square + c[k];
-    const auto [sine, cosine] = vmath::sincos(x);
-    return x < 1.0 ? series * square * x : sine - x * cosine;
-}
 
 // The constants of a layer: of the activation, of the network and of input a.
 struct LayerConstants {

@@ -89,20 +89,13 @@ std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
 // compute the same function in another way.
 double sampled_error(const MapContext& context, Monitor& monitor);
 
-// Maps by a vectorized closed form, layer after layer.
-std::unique_ptr<PairMap> erf_map(const MapContext& context, int threads, Monitor& monitor);
-std::unique_ptr<PairMap> gelu_map(const MapContext& context, int threads, Monitor& monitor);
-std::unique_ptr<PairMap> sin_map(const MapContext& context, int threads, Monitor& monitor);
-std::unique_ptr<PairMap> cos_map(const MapContext& context, int threads, Monitor& monitor);
-std::unique_ptr<PairMap> exp_map(const MapContext& context, int threads, Monitor& monitor);
-std::unique_ptr<PairMap> gaussian_map(const MapContext& context, int threads, Monitor& monitor);
-
-// The variant for max(z, slope z), which carries 1 - rho: E[s_a' s_b'] depends on the angle itself.
+// The map layer after layer by the closed form of max(z, slope z), which carries 1 - rho: E[s_a'
+// s_b'] depends on the angle itself.
 std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, double slope, Monitor& monitor);
 
 // All layers as one function of the angle, tabulated from `inner`: for inputs that share a norm, or
 // if the correlation does not depend on norms. Its cost does not grow with depth.
-std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
+std::unique_ptr<PairMap> composed_map(const Diagonals& diagonals, const PairMap& inner,
                                       double inner_error, int threads, Monitor& monitor);
 
 }  // namespace nnth::kernel

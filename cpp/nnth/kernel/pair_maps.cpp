@@ -63,13 +63,13 @@ NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values
 // norm. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are equal.
 class ComposedMap final : public PairMap {
   public:
-    ComposedMap(const MapContext& context, const PairMap& inner, double inner_error, int threads,
+    ComposedMap(const Diagonals& diagonals, const PairMap& inner, double inner_error, int threads,
                 Monitor& monitor)
-        : diagonals_(context.diagonals),
+        : diagonals_(diagonals),
           inner_error_(inner_error),
           table_(0.0, std::numbers::pi, 2, kComposedTolerance, threads, monitor,
                  [&](double theta, double* out) {
-                     const auto& norm = context.diagonals.norm;
+                     const auto& norm = diagonals.norm;
                      const auto a =
                          static_cast<std::size_t>(std::ranges::max_element(norm) - norm.begin());
                      const double sine = std::sin(0.5 * theta), cosine = std::cos(0.5 * theta);
@@ -78,7 +78,7 @@ class ComposedMap final : public PairMap {
                      NullMonitor unasked;
                      const double equal = 0.0;
                      inner.apply({a, a, 1, &rho, &equal}, &out[0], &out[1], unasked);
-                     const double k = context.diagonals.last_k()[a];
+                     const double k = diagonals.last_k()[a];
                      for (int i = 0; i < 2; ++i) out[i] = k > 0.0 ? out[i] / k : 0.0;
                  }) {}
 
@@ -158,9 +158,9 @@ double sampled_error(const MapContext& context, Monitor& monitor) {
     return error;
 }
 
-std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
+std::unique_ptr<PairMap> composed_map(const Diagonals& diagonals, const PairMap& inner,
                                       double inner_error, int threads, Monitor& monitor) {
-    return std::make_unique<ComposedMap>(context, inner, inner_error, threads, monitor);
+    return std::make_unique<ComposedMap>(diagonals, inner, inner_error, threads, monitor);
 }
 
 }  // namespace nnth::kernel

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/kernel/layer_step.hpp"
 #include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/text.hpp"
 
@@ -27,31 +28,6 @@ void require_variance(const char* name, double value) {
     if (!(value >= 0.0 && std::isfinite(value))) refuse(name, "finite and at least 0", value);
 }
 
-// Estimated errors of one layer: relative for the variances and for Theta, absolute for the
-// correlation. Theta is compared with sqrt(Theta_aa Theta_bb), or, if that is infinite, with the
-// larger of Theta_ab and sqrt(K_aa K_bb).
-struct Errors {
-    double k_a = kRounding, k_b = kRounding, rho = 0.0, theta = kRounding;
-
-    double largest() const {
-        return largest_error(largest_error(k_a, k_b),
-                             largest_error(0.5 * (k_a + k_b) + rho, theta));
-    }
-};
-
-// Returns the error times a factor. A factor of 0 makes it 0, even where the error is infinite
-// because nothing is known of the number.
-double share(double factor, double error) {
-    return factor == 0.0 ? 0.0 : factor * error;
-}
-
-Layer layer_of(const Affine& map) {
-    Layer out{};
-    out.k_aa = map.k.a, out.k_bb = map.k.b, out.difference = map.k.difference;
-    out.rho = map.rho;
-    return out;
-}
-
 // The e with 2^(e-1) <= max |x_i| < 2^e, limited to exponents e for which 2^-e is a double.
 int exponent_of_largest(const double* x, std::size_t n) {
     double largest = 0.0;
@@ -59,168 +35,6 @@ int exponent_of_largest(const double* x, std::size_t n) {
     int exponent = 0;
     std::frexp(largest, &exponent);
     return std::clamp(exponent, -1000, 1000);
-}
-
-double nearest_end(const Correlation& rho) {
-    return std::min(rho.minus, rho.plus);
-}
-
-// The step to the next layer, with the errors that it carries on and adds.
-class Step {
-  public:
-    // `a` is expectation.one(layer.k_aa).
-    Step(const KernelConfig& config, const Expectation& expectation, const Layer& layer,
-         const OneInput& a)
-        : config_(config),
-          from_(layer),
-          a_(a),
-          b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
-          k_{layer.k_aa, layer.k_bb, layer.difference},
-          square_{a_.square, b_.square, expectation.square_difference(k_, a_, b_)},
-          pair_(expectation.pair(k_, layer.rho, a_, b_)) {}
-
-    Layer next() const {
-        Layer out = layer_of(affine_map(config_.cb, config_.cw, square_, pair_.correlation));
-        const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
-        out.theta_aa = theta(a_.square, out.k_aa, a_.derivative_square, from_.theta_aa);
-        out.theta_bb = theta(b_.square, out.k_bb, b_.derivative_square, from_.theta_bb);
-        // Equal preactivations use the one-input formulas. Their Theta may still differ from that
-        // of one input: an even activation makes x and -x equal from the second layer on.
-        const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
-        const double slope = equal ? a_.derivative_square : pair_.derivative_product;
-        out.theta_ab = theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
-        return out;
-    }
-
-    Errors carry(const Errors& errors, const Layer& to) const {
-        Errors out;
-        const double cw = config_.cw;
-        if (cw == 0.0) return out;  // a number outside the range of doubles, times 0, is 0
-        const auto variance = [&](const OneInput& s, double k, double next, double error) {
-            if (next == 0.0) return s.square_error < 1.0 ? 0.0 : 1.0;  // 1 of a 0 that is not exact
-            const double carried = share(std::fabs(s.curvature) * k, error);
-            return kRounding + cw * (carried + share(s.square, s.square_error)) / next;
-        };
-        out.k_a = variance(a_, from_.k_aa, to.k_aa, errors.k_a);
-        out.k_b = variance(b_, from_.k_bb, to.k_bb, errors.k_b);
-        const double norm = geometric_mean(to.k_aa, to.k_bb);
-        if (norm > 0.0) {
-            const double k = geometric_mean(from_.k_aa, from_.k_bb);
-            const double local =
-                share(geometric_mean(a_.square, b_.square) * nearest_end(pair_.correlation),
-                      pair_.correlation_error);
-            const double slope =
-                std::isfinite(pair_.derivative_product) ? pair_.derivative_product : 0.0;
-            const double carried = share(std::fabs(slope) * k, errors.rho);
-            const double bent = share(growth_deviation(), errors.k_a + errors.k_b);
-            out.rho = cw * (carried + local + apart(errors)) / norm +
-                      share(nearest_end(to.rho), kRounding + bent);
-        }
-        out.theta = theta_error(errors, to, out.largest());
-        return out;
-    }
-
-  private:
-    double theta(double square, double k, double slope, double before) const {
-        const double carried =
-            before == 0.0 || config_.cw == 0.0 ? 0.0 : config_.cw * slope * before;
-        return ntk_term(config_, square, k) + carried;
-    }
-
-    // The deviation of the map of variances from a multiple of the variance, for which angles do
-    // not depend on variances: |d log E[s^2]/d log k - 1|, which is p - 1 for a power p.
-    double growth_deviation() const {
-        const auto of = [](const OneInput& s, double k) {
-            return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
-        };
-        return std::max(of(a_, from_.k_aa), of(b_, from_.k_bb));
-    }
-
-    // The effect on E[s_a s_b] of errors of K_aa and K_bb that differ: a relative error e of K
-    // changes s by e z s'/2, of which only the part orthogonal to s changes its direction, and this
-    // changes the correlation by at most the sine times its size (Cauchy-Schwarz). Equal variances
-    // have equal errors.
-    double apart(const Errors& errors) const {
-        if (from_.k_aa == from_.k_bb) return 0.0;
-        const auto turned = [](const OneInput& s, double k) {
-            const double along = s.curvature * k;  // E[z s s']
-            return s.square > 0.0
-                       ? std::max(0.0, s.scaled_derivative_square - along * along / s.square)
-                       : 0.0;
-        };
-        const double a = std::sqrt(turned(a_, from_.k_aa) * b_.square) * errors.k_a;
-        const double b = std::sqrt(turned(b_, from_.k_bb) * a_.square) * errors.k_b;
-        const double moved = 0.5 * (a + b) * pair_.correlation.sine();
-        return std::isfinite(moved) ? moved : 0.0;
-    }
-
-    // An error of the variances changes E[s_a' s_b'] by the relative error times
-    // growth_deviation(). As a function of rho, E[s_a' s_b'] is a power series whose coefficients
-    // sum to at most `slope`, its value for parallel inputs, so that its derivative is at most the
-    // difference from that value, divided by 1 - |rho|.
-    double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
-        const double slope = geometric_mean(a_.derivative_square, b_.derivative_square);
-        const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
-        const double after = geometric_mean(to.theta_aa, to.theta_bb);
-        const double end = nearest_end(from_.rho);
-        const double moved =
-            std::max({a_.derivative_error, b_.derivative_error, pair_.derivative_error}) +
-            0.5 * share(growth_deviation(), errors.k_a + errors.k_b);
-        const double turn = end > 0.0 ? errors.rho / end : 0.0;
-        if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
-        if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
-        const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.derivative_product) / slope : 0.0;
-        const double carried = std::min(1.0, config_.cw * slope * before / after);
-        const double turned = share(std::max(0.0, lack), turn);
-        return kRounding + share(carried, errors.theta + moved + turned) +
-               share(1.0 - carried, kernel_error);
-    }
-
-    // If the diagonals of Theta are infinite, the error is relative to |Theta_ab| or to the
-    // diagonals of K, whichever is larger.
-    double unbounded_theta_error(const Errors& errors, const Layer& to, double kernel_error,
-                                 double moved) const {
-        const double slope = std::fabs(pair_.derivative_product);
-        const double after = std::max(std::fabs(to.theta_ab), geometric_mean(to.k_aa, to.k_bb));
-        if (!(after > 0.0) || !std::isfinite(after)) return kernel_error;
-        const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
-        const double before = std::fabs(from_.theta_ab);
-        const double scale = std::isfinite(diagonal) ? diagonal : before;
-        const double term = ntk_term(config_, geometric_mean(a_.square, b_.square),
-                                     geometric_mean(to.k_aa, to.k_bb));
-        // If Theta is 0, as for an input of zeros, its error is 0 even if s has an infinite slope.
-        const double off = errors.theta * scale + moved * before;
-        const double carried = off == 0.0 ? 0.0 : config_.cw * slope * off;
-        return kRounding + (carried + kernel_error * term) / after;
-    }
-
-    const KernelConfig& config_;
-    const Layer& from_;
-    OneInput a_, b_;
-    Variances k_, square_;
-    TwoInput pair_;
-};
-
-Layer first_layer(const KernelConfig& config, const Inputs& inputs) {
-    const Variances square{inputs.s_a, inputs.s_b, inputs.difference};
-    Layer out = layer_of(affine_map(config.cb, config.cw, square, inputs.rho));
-    const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
-    out.theta_aa = ntk_term(config, inputs.s_a, out.k_aa);
-    out.theta_bb = ntk_term(config, inputs.s_b, out.k_bb);
-    out.theta_ab = ntk_term(config, product, out.k_ab());
-    return out;
-}
-
-Errors first_errors(const KernelConfig& config, const Inputs& inputs, const Layer& first) {
-    Errors out;
-    out.rho = nearest_end(first.rho) * kRounding;
-    const double norm = geometric_mean(first.k_aa, first.k_bb);
-    if (norm > 0.0) {
-        const double moved = config.cw * geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho_error;
-        out.rho += moved / norm;
-        out.theta += inputs.rho_error;
-    }
-    return out;
 }
 
 bool finite(const Layer& layer) {
@@ -425,9 +239,9 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Kernel
         const auto done = static_cast<std::size_t>(l),
                    total = static_cast<std::size_t>(config.depth);
         monitor.check(done, total);
-        const Step step(config, expectation, layers.back(), at);
-        layer = step.next();
-        errors = step.carry(errors, layer);
+        const Step step(expectation, layers.back(), at);
+        layer = step.next(config);
+        errors = step.carry(config, errors, layer);
     }
     return layers;
 }

@@ -47,6 +47,7 @@ enum class Status {
     infinite,   // Theta is infinite: the activation jumps, or its slope has no mean square
     overflow,   // a number left the range of doubles; if it is a variance, nothing else is known
     underflow,  // a variance lost digits below the range of normal doubles
+    undefined,  // a variance of 0 was normalized to 1; nothing else is known
 };
 
 // The inputs x_a and x_b, n0 numbers each; parallel vectors keep the digits of 1 - rho.

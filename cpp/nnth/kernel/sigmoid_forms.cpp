@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "nnth/kernel/closed_form_families.hpp"
-#include "nnth/kernel/pair_map.hpp"
+#include "nnth/kernel/entry_map.hpp"
 #include "nnth/kernel/panels.hpp"
 #include "nnth/numerics/quadrature.hpp"
 
@@ -101,10 +101,7 @@ class ErfForm final : public PriceForm {
   public:
     ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
 
-    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
-                                         Monitor& monitor) const override {
-        return erf_map(context, threads, monitor);
-    }
+    const EntryMap* entry_map() const override { return &kErfEntryMap; }
 
   protected:
     bool odd() const override { return true; }
@@ -137,10 +134,7 @@ class GeluForm final : public PriceForm {
   public:
     GeluForm() : PriceForm(Program({{Op::z}, {Op::z}, {Op::normal_cdf}, {Op::multiply}})) {}
 
-    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
-                                         Monitor& monitor) const override {
-        return gelu_map(context, threads, monitor);
-    }
+    const EntryMap* entry_map() const override { return &kGeluEntryMap; }
 
   protected:
     bool odd() const override { return false; }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.blocks import check_range_of_float32
-from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.kernel import Ntk, network_of
 from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.protocol import check_memory_of_matrices
 from nnth._runtime.blas import factoring, serial_blas
@@ -115,10 +115,11 @@ class Gram(Result):
 
 def gram(
     x: Data,
-    act: str = "relu",
+    act: str | None = None,
     *,
     x_test: Data | None = None,
-    depth: int = 10,
+    layers: str | None = None,
+    depth: int | None = None,
     cb: float | None = None,
     cw: float | None = None,
     kernel: Matrices = "both",
@@ -141,7 +142,10 @@ def gram(
             of a file that `nnth.load_data` reads.
         act: Activation, as in `nnth.kernel`.
         x_test: Test inputs `(m_test, n_0)`, given as x, for the matrices between them and x.
-        depth: Number L of hidden layers, 1 to 10^7.
+        layers: The layers of the network, instead of `act` and `depth`, as in `nnth.kernel`; the
+            matrices are those of what the last layer gives. The masks of a dropout are drawn for
+            each row, also for equal rows: only the diagonals contain them.
+        depth: Number L of hidden layers, 1 to 10^7; 10 by default.
         cb: Bias variance, as in `nnth.kernel`.
         cw: Weight variance, as in `nnth.kernel`.
         kernel: The matrices to compute: "nngp", "ntk" or "both".
@@ -157,8 +161,8 @@ def gram(
         input has its kernels to the error.
 
     Raises:
-        ValueError: For arguments out of range, and for a depth at which a kernel overflows or
-            leaves the range of dtype.
+        ValueError: For arguments out of range, for a depth at which a kernel overflows or leaves
+            the range of dtype, and for a layernorm where the variance of an input is 0.
         MemoryError: If the matrices do not fit in memory, with their size, before any work.
 
     Accuracy: `error` is 1e-14 to 1e-12 at depth 50 for closed forms, and otherwise about 1e-13 a
@@ -167,8 +171,9 @@ def gram(
     otherwise 1 to 10 ns an entry and layer for closed forms and about 50 ns for other activations,
     plus 10 ms to 1 s a layer for their tables. For inputs of unequal norms, relu_power and step
     with C_b > 0 take 0.1 us an entry and layer, and activations without a closed form that have
-    kinks away from 0, such as hard_tanh, 0.5 ms. Memory: the matrices, and a few numbers for each
-    input and layer.
+    kinks away from 0, such as hard_tanh, 0.5 ms. With `layers`, biases and activations after
+    the first layernorm may be any for one function of the angle. Memory: the matrices, and a few
+    numbers for each input and layer.
 
     Example:
         >>> matrices = nnth.gram(np.eye(2), depth=1)
@@ -184,7 +189,7 @@ def gram(
     data = data_of(x, "x")
     points, dimension = data.shape
     tests = None if x_test is None else _tests(x_test, dimension)
-    network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    network = network_of(act, layers, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     if dtype not in HALF_UNIT:

@@ -9,10 +9,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from nnth import _core
 from nnth._activations.smoothness import polynomial, roughness
 from nnth._kernels.blocks import KernelBlocks, Numbers, block_memory, bounds, range_of
-from nnth._kernels.kernel import InfiniteNetwork
+from nnth._kernels.kernel import AnyNetwork, InfiniteNetwork
 from nnth._kernels.protocol import SphereKernel, check_memory_of_matrices
 from nnth._kernels.sphere import AngularValues, Levels, funk_hecke
 from nnth._runtime.typing import Floats, Progress
@@ -38,7 +37,7 @@ class NetworkBlocks:
 
     def __init__(
         self,
-        network: InfiniteNetwork,
+        network: AnyNetwork,
         data: Floats,
         matrices: Matrices = "both",
         *,
@@ -47,9 +46,7 @@ class NetworkBlocks:
     ) -> None:
         """Compute the diagonals, and what all blocks of the matrices share; raises as `gram`."""
         validated()
-        self._core = _core.GramBlocks(
-            network.act.core, network.config, data, matrices != "nngp", threads, progress
-        )
+        self._core = network.blocks(data, matrices != "nngp", threads, progress)
         self._threads = threads
         self._lock = Lock()
         self._found = 0.0

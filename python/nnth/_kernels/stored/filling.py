@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._data.saving import system_errors_naming
-from nnth._kernels.kernel import InfiniteNetwork
+from nnth._kernels.kernel import AnyNetwork
 from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.journal import Journal, StoreError
 from nnth._kernels.stored.place import Place
@@ -124,7 +124,7 @@ class TileWorker:
     """
 
     place: Place
-    network: InfiniteNetwork
+    network: AnyNetwork
     kernel: Matrices
     token: str
 
@@ -141,9 +141,7 @@ _preparing = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _prepared(
-    token: str, place: Place, network: InfiniteNetwork, kernel: Matrices
-) -> NetworkBlocks:
+def _prepared(token: str, place: Place, network: AnyNetwork, kernel: Matrices) -> NetworkBlocks:
     place.check_inputs(token)
     return NetworkBlocks(network, np.load(place.inputs(token)), kernel, threads=1)
 

@@ -17,7 +17,7 @@ from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.blocks import check_range_of_float32
 from nnth._kernels.gram import HALF_UNIT, Precision
-from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.kernel import Ntk, network_of
 from nnth._kernels.network_kernel import Matrices, NetworkBlocks
 from nnth._kernels.stored.filling import TileWorker, fill, here, in_workers, on_scheduler
 from nnth._kernels.stored.journal import Journal, StoreError
@@ -35,9 +35,10 @@ MAX_JOBS: Final = 1024
 def save_gram(
     x: Data,
     file: str | os.PathLike[str],
-    act: str = "relu",
+    act: str | None = None,
     *,
-    depth: int = 10,
+    layers: str | None = None,
+    depth: int | None = None,
     cb: float | None = None,
     cw: float | None = None,
     kernel: Matrices = "both",
@@ -64,7 +65,8 @@ def save_gram(
             that ends in `.zarr`: a zarr group with the arrays nngp and ntk, whose chunks are the
             tiles; it needs the package zarr. Files of this name are replaced.
         act: Activation, as in `nnth.kernel`.
-        depth: Number L of hidden layers, 1 to 10^7.
+        layers: The layers of the network, instead of `act` and `depth`, as in `nnth.kernel`.
+        depth: Number L of hidden layers, 1 to 10^7; 10 by default.
         cb: Bias variance, as in `nnth.kernel`.
         cw: Weight variance, as in `nnth.kernel`.
         kernel: The matrices: "nngp", "ntk" or "both".
@@ -106,6 +108,7 @@ def save_gram(
         x,
         file,
         act,
+        layers=layers,
         depth=depth,
         cb=cb,
         cw=cw,
@@ -126,9 +129,10 @@ def save_gram(
 def fill_gram(
     x: Data,
     file: str | os.PathLike[str],
-    act: str = "relu",
+    act: str | None = None,
     *,
-    depth: int = 10,
+    layers: str | None = None,
+    depth: int | None = None,
     cb: float | None = None,
     cw: float | None = None,
     kernel: Matrices = "both",
@@ -142,7 +146,7 @@ def fill_gram(
 ) -> StoredGram:
     """Write the matrices of `save_gram`, whose folder of unfinished work stays for its table."""
     data = data_of(x, "x")
-    network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    network = network_of(act, layers, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in get_args(Matrices):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     if dtype not in HALF_UNIT:
