@@ -21,6 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -262,6 +263,12 @@ def forget(app: Sphinx, env: Any, docname: str) -> None:
     _pictures(env).pop(docname, None)
 
 
+def merge(app: Sphinx, env: Any, docnames: Iterable[str], other: Any) -> None:
+    """Take over the pictures of pages that another process read."""
+    found = _pictures(other)
+    _pictures(env).update({name: found[name] for name in docnames if name in found})
+
+
 def gallery_pages(app: Sphinx, env: Any) -> list[str]:
     """Return the gallery, which is written again when any page changed."""
     return [page for page in ("gallery",) if page in env.found_docs]
@@ -273,5 +280,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(_Gallery)
     app.connect("doctree-resolved", fill_gallery)
     app.connect("env-purge-doc", forget)
+    app.connect("env-merge-info", merge)
     app.connect("env-updated", gallery_pages)
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -158,6 +158,8 @@ def bad_values(option: Any) -> list[str]:
         return ["nonsense"]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
+    if option.metavar == "FOLDER":
+        return ["x.npy"]
     if option.name == "columns":
         return ["no_column", ""]
     number = ["x", "nan"]

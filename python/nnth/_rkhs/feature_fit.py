@@ -111,6 +111,7 @@ class FeatureFit(Result):
         mean, variance, _ = self.solved.predict(new, variance=return_std, threads=threads)
         return (mean, np.sqrt(variance)) if return_std else mean
 
+    @serial_blas
     def table(self) -> Table:
         """Return a row for each output, as `nnth rkhs fit --features` prints them.
 
