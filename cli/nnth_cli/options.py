@@ -174,8 +174,8 @@ Act: TypeAlias = Annotated[
 Layers: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Layers from input to output, instead of --act and --depth, as in 'dense:2 relu "
-        "residual(dense:2 relu dense:2) layernorm dense'.",
+        help="Layers from input to output, instead of --act and --depth, as in 'dense:2 "
+        "residual(relu dense:2) layernorm relu dense'.",
         metavar="SPEC",
     ),
 ]

@@ -187,7 +187,7 @@ def kill_workers(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("jobs", "times", "tile"), [(2, 2, TILE), pytest.param(1, 10, 5, marks=pytest.mark.slow)]
+    ("jobs", "times", "tile"), [(2, 2, TILE), pytest.param(1, 10, 5, marks=pytest.mark.nightly)]
 )
 def test_workers_that_are_killed_are_replaced(
     form: str, jobs: int, times: int, tile: int, x: NDArray[np.float64]
@@ -201,7 +201,7 @@ def test_workers_that_are_killed_are_replaced(
 
 
 @pytest.mark.parametrize(
-    ("times", "tile"), [(1, TILE), pytest.param(10, 4, marks=pytest.mark.slow)]
+    ("times", "tile"), [(1, TILE), pytest.param(10, 4, marks=pytest.mark.nightly)]
 )
 def test_a_cluster_that_loses_workers(times: int, tile: int, x: NDArray[np.float64]) -> None:
     pytest.importorskip("distributed")

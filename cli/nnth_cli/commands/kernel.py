@@ -77,7 +77,7 @@ def kernel(
     \b
     Source: Cho and Saul (2009); Poole et al. (2016); Jacot et al. (2018).
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
-             nnth kernel --layers "dense:2 relu residual(dense:2 relu dense:2) layernorm dense"
+             nnth kernel --layers "dense:2 residual(relu dense:2) layernorm relu dense"
     """
     conflicts = [*product(("--x-a", "--x-b"), ("--norm", "--rho"))]
     conflicts += product(("--layers",), ("--act", "--depth"))
