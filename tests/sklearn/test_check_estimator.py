@@ -22,7 +22,7 @@ def test_check(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.slow  # kernels of inputs with unequal norms, without a vectorized closed form
+@pytest.mark.nightly  # kernels of unequal norms, without a vectorized closed form
 @parametrize_with_checks(
     [
         NeuralKernelRegressor("erf", depth=2, kernel="nngp", cb=0.1, cw=2.0, ridge=0.01),
