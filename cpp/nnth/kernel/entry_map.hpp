@@ -11,7 +11,7 @@
 
 namespace nnth::kernel {
 
-// What a form needs of the variance of one input.
+// The constants that a closed form computes from the variance of one input.
 using EntryConstants = std::array<double, 3>;
 
 // For large variances an entry depends on more digits of k_ab than a double has, if k_ab is close

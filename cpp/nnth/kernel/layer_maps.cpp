@@ -11,7 +11,7 @@ namespace {
 constexpr double kRounding = kLayerRounding;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// What the error of Theta_ab is relative to.
+// The number to which the error of Theta_ab is relative.
 double theta_scale(const Layer& layer) {
     const double diagonal = geometric_mean(layer.theta_aa, layer.theta_bb);
     if (std::isfinite(diagonal)) return diagonal;

@@ -1,4 +1,4 @@
-// What the layers of a network other than activations do to the kernels of two inputs.
+// The maps of the kernels of two inputs by all layers of a network but activations.
 #pragma once
 
 #include "nnth/kernel/layer_step.hpp"

@@ -44,7 +44,7 @@ class Step {
     // `a` is expectation.one(layer.k_aa). The layer must outlive this.
     Step(const Expectation& expectation, const Layer& layer, const OneInput& a);
 
-    // What the activation gives, its features: E[s_a s_b], and E[s_a' s_b'] times Theta.
+    // The kernels of the features, after the activation: E[s_a s_b], and E[s_a' s_b'] times Theta.
     Layer features() const;
     Errors feature_errors(const Errors& errors) const;
 

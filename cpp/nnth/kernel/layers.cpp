@@ -86,7 +86,7 @@ class Run {
         first_ = false;
     }
 
-    // What came out of the last layer.
+    // The kernels after the last layer.
     Layer row() {
         Layer out = now_.layer;
         out.chi_par = out.chi_perp = kNan;

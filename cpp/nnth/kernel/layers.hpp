@@ -44,12 +44,12 @@ void check(const LayeredNetwork& network);
 // The expectations of each activation of a network.
 using Expectations = std::vector<std::unique_ptr<Expectation>>;
 
-// Those of one method, prepared for inputs with these |x|^2/n0. The monitor is polled once per
+// The expectations of one method, prepared for inputs with these |x|^2/n0. The monitor is polled once per
 // layer. Throws as make_expectation() and check() do.
 Expectations make_expectations(const LayeredNetwork& network, Method method, int nodes,
                                const std::vector<double>& norms, Monitor& monitor);
 
-// What comes out of each layer but the branches; chi_par and chi_perp are NaN. The last digits of
+// The kernels after each layer but the branches; chi_par and chi_perp are NaN. The last digits of
 // a network of dense layers and one activation are those of kernel_recursion(). Theta is that of
 // Ntk::ntk. The monitor is polled once per layer.
 std::vector<Layer> layered_recursion(const Expectations& expectations,

@@ -53,7 +53,7 @@ struct ConeWitness {
     std::shared_ptr<const IntegerVector> exact{};
 };
 
-// What a node of the search keeps: a point inside, and the vertex of the shifted cone.
+// The state of a node of the search: a point inside, and the vertex of the shifted cone.
 struct ConeState {
     ConeWitness witness{};
     std::vector<std::uint32_t> basis{};  // rows; Cone::free + j is the unit vector e_j
@@ -146,7 +146,7 @@ class Cone {
     std::vector<int> signs_;
     std::uint64_t programs_ = 0, pivots_ = 0, exact_answers_ = 0;
 
-    // Of the linear program that is being solved.
+    // Vectors of the linear program that is being solved.
     std::vector<double> objective_, coefficients_, norms_, along_, slack_, direction_, entering_;
     std::vector<double> trial_, basis_rows_;
     std::vector<unsigned char> zero_;  // the members of the basis with multipliers of exactly 0

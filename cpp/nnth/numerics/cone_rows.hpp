@@ -1,4 +1,4 @@
-// What the parts of a cone's search share: products of rows, scales and roundings.
+// Products of rows, scales and roundings, which all parts of a cone's search use.
 #pragma once
 
 #include <cstddef>
