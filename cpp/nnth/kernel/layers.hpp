@@ -44,8 +44,8 @@ void check(const LayeredNetwork& network);
 // The expectations of each activation of a network.
 using Expectations = std::vector<std::unique_ptr<Expectation>>;
 
-// The expectations of one method, prepared for inputs with these |x|^2/n0. The monitor is polled once per
-// layer. Throws as make_expectation() and check() do.
+// The expectations of one method, prepared for inputs with these |x|^2/n0. The monitor is polled
+// once per layer. Throws as make_expectation() and check() do.
 Expectations make_expectations(const LayeredNetwork& network, Method method, int nodes,
                                const std::vector<double>& norms, Monitor& monitor);
 
