@@ -131,7 +131,7 @@ class NetworkMap final : public PairMap {
     double error() const override { return error_; }
 
   private:
-    // The data of the map of an activation: none, for max(z, a z); constants of its closed form, or a table.
+    // The data of the map of an activation: none for max(z, a z), constants, or a table.
     struct Form {
         const EntryMap* entries = nullptr;
         std::array<std::vector<double>, 3> constants;  // [inputs] each
