@@ -35,7 +35,7 @@ class Polyhedron {
 };
 
 struct LeastDistance {
-    // A bound by multipliers u >= 0: |d|_p >= u.v/|A^T u|_q for each d in the polyhedron, 1/p + 1/q = 1.
+    // A bound by multipliers u >= 0: |d|_p >= u.v/|A^T u|_q for each d there, 1/p + 1/q = 1.
     double lower = 0;
     std::vector<double> point{};  // the nearest one, up to rounding; empty if none was found
 };
